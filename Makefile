@@ -1,0 +1,51 @@
+# Each target sets up what it needs first. PYTHON picks the interpreter the environment is made from.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+
+.PHONY: demo test lint layers bench soak hil docs lock clean help
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(STAMP): requirements/dev.txt pyproject.toml requirements/make-venv
+	@requirements/make-venv $(PYTHON) $(VENV)
+	@touch $@
+
+demo: $(STAMP) ## capture a simulated stack end to end and show where its pictures are
+	@$(BIN)/rigd demo
+
+test: $(STAMP) ## unit, contract, property and fault tests
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP) ## ruff, mypy --strict, and the layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+layers: $(STAMP) ## only the import contracts
+	@$(BIN)/lint-imports
+
+bench: $(STAMP) ## measure speed, memory and quality against references; writes bench-results/
+	@$(BIN)/python -m pytest tests/bench -m bench -s -o timeout=3600
+
+soak: $(STAMP) ## the long runs: 200 kills, 10 000 frames
+	@$(BIN)/python -m pytest tests -m soak -o timeout=7200
+
+hil: $(STAMP) ## the contracts on a bench; without one, on the simulated bench
+	@$(BIN)/python -m pytest hil
+
+docs: $(STAMP) ## write the documents that are made from the code
+	@$(BIN)/python -m tests.make_docs
+
+lock: ## renew requirements/dev.txt (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --generate-hashes \
+	    --no-header --upgrade -o requirements/dev.txt
+
+clean: ## remove the environment, caches and what demo and bench wrote
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info \
+	    demo-output bench-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

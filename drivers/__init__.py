@@ -1,0 +1,1 @@
+"""The hardware: what a rig can be made of. Each driver does; none decides."""

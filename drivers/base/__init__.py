@@ -1,0 +1,60 @@
+"""What every driver is: five Protocols, one small family of errors, declared options, a registry of names.
+
+This package knows no hardware and opens nothing. A driver's verbs are short (`start_move`, `poll`, `stop`); waiting
+belongs to the daemon. The one verb that blocks is `Camera.expose`, which returns when the shutter has closed, and the
+daemon gives each camera a thread of its own for it.
+"""
+
+from drivers.base.errors import (
+    AlarmResponse,
+    CameraTimeout,
+    DriverError,
+    DriverNotAvailable,
+    NoResponse,
+    NotOpen,
+    TransferFailed,
+    UnknownDriver,
+    Unplugged,
+)
+from drivers.base.options import Options
+from drivers.base.protocols import (
+    Camera,
+    CameraCapabilities,
+    CameraSettings,
+    Driver,
+    Exposure,
+    FrameData,
+    Light,
+    Limit,
+    Rail,
+    RailCapabilities,
+    RailStatus,
+    Shutter,
+    Switch,
+)
+
+__all__ = [
+    "AlarmResponse",
+    "Camera",
+    "CameraCapabilities",
+    "CameraSettings",
+    "CameraTimeout",
+    "Driver",
+    "DriverError",
+    "DriverNotAvailable",
+    "Exposure",
+    "FrameData",
+    "Light",
+    "Limit",
+    "NoResponse",
+    "NotOpen",
+    "Options",
+    "Rail",
+    "RailCapabilities",
+    "RailStatus",
+    "Shutter",
+    "Switch",
+    "TransferFailed",
+    "UnknownDriver",
+    "Unplugged",
+]

@@ -1,0 +1,1 @@
+"""The pictures: arrays in, arrays out. Knows nothing of a rig."""
