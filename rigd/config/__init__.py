@@ -1,0 +1,1 @@
+"""A rig as YAML: read whole, checked whole, frozen."""

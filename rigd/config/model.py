@@ -1,0 +1,172 @@
+"""The sections of a rig's config, as frozen typed values. One definition for the check, the reference and the daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from drivers.base import Options
+
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Rig(Section):
+    """Which rig this is."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] = "rig"
+    """Short name for topics, folders and logs: small letters, digits and dashes."""
+    name: str = ""
+    """Name for people."""
+    seed: int = 0
+    """Of everything random in simulated drivers."""
+
+
+class Limits(Section):
+    """Soft limits of the rail: no target outside them is ever accepted."""
+
+    min_um: NonNegative = 0.0
+    """Lowest position, from home."""
+    max_um: Positive
+    """Highest position, from home."""
+
+
+class Jog(Section):
+    """The slow move that is allowed before home is known."""
+
+    max_distance_um: Positive = 2000.0
+    """Longest single jog."""
+    speed_um_per_s: Positive = 500.0
+    """Its speed."""
+
+
+class PlanSection(Section):
+    """The stack to take: two of near, far and one of step, frames. See `rigd plan --help`."""
+
+    near_um: NonNegative
+    """Rail position at which the nearest plane of the subject is in focus."""
+    far_um: NonNegative | None = None
+    """Rail position at which the farthest plane is in focus. Follows from step and frames when not given."""
+    step_um: Positive | None = None
+    """Largest distance between two frames. Between near and far the real step is evened out, never made longer."""
+    frames: Annotated[int, Field(ge=2)] | Literal["all"] | None = None
+    """How many frames from near to far, both included; `all`: as many as the camera has (a replay)."""
+    margin_frames: Annotated[int, Field(ge=0, le=50)] = 0
+    """Extra frames beyond each end, at the same step."""
+    direction: Literal["near_to_far", "far_to_near"] = "near_to_far"
+    """Which end is photographed first. Every frame is approached in this direction."""
+    overshoot_um: NonNegative | None = None
+    """How far the rail backs off before it approaches. Default: 1.5 times the rail's backlash, at least one step."""
+
+
+class Settle(Section):
+    """The wait from end of motion to start of exposure."""
+
+    fixed_s: NonNegative = 0.3
+    """Always this long."""
+
+
+class Checks(Section):
+    """What a frame must pass to be accepted."""
+
+    evidence: bool = True
+    """Exposure began after motion ended and the rig had settled. Only tests of the checks switch this off."""
+    black_level: NonNegative = 4.0
+    """A frame whose brightest hundredth is below this (of 255) is black."""
+    sharpness_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    """A frame less sharp than this share of what its neighbours lead to expect is retaken once. 0 switches it off."""
+    exposure_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    """Relative difference of exposure time and gain from what was set that counts as drifted."""
+    max_retries: Annotated[int, Field(ge=0, le=20)] = 3
+    """Retakes of one frame before the session pauses and says why."""
+
+
+class Capture(Section):
+    """How a stack is taken and how it ends."""
+
+    checks: Checks = Checks()
+    """What a frame must pass."""
+    end: Literal["park", "return", "release", "stay"] = "return"
+    """What the rail does at the end: go to `park_um`, return to the first position, release the motor, or stay."""
+    park_um: NonNegative = 0.0
+    """Where `park` goes."""
+    rehome_at_end: bool = False
+    """Home again at the end, and report drift and lost steps."""
+    exposure_timeout_s: Positive = 10.0
+    """Beyond the exposure itself, how long the camera may take to close its shutter before it counts as hung."""
+    transfer_timeout_s: Positive = 30.0
+    """How long a picture's data may take before the camera counts as hung."""
+
+
+class Preview(Section):
+    """The picture that grows during the run."""
+
+    max_megapixels: Annotated[float, Field(gt=0, le=200)] = 4.0
+    """Frames larger than this are halved (again and again) before they are merged into the preview."""
+    align: Literal["off", "rail", "track"] = "off"
+    """`off`: frames lie on each other; `rail`: scaled by rail perspective; `track`: measured frame to frame."""
+    pupil_to_focus_um: Positive | None = None
+    """Entrance pupil to focal plane, for `rail`."""
+    interval_s: NonNegative = 1.0
+    """The preview on disk is renewed at most this often."""
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 90
+    """Of `preview.jpg`."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 2
+    """Threads of the merging kernel."""
+
+
+class Storage(Section):
+    """Where sessions go."""
+
+    sessions: Path = Path("sessions")
+    """Folder of all sessions, relative to where rigd is started."""
+    keep_free_mb: NonNegative = 200.0
+    """Free space that a plan must leave on that disk."""
+
+
+class Service(Section):
+    """The daemon as a service."""
+
+    home_on_start: bool = False
+    """Home as soon as the drivers are open."""
+    unfinished: Literal["report", "resume"] = "report"
+    """What to do at start with a session that was not finished."""
+
+
+class RigConfig(Section):
+    """One rig, resolved: every default filled in, every driver's options checked by the driver's own declaration."""
+
+    rig: Rig = Rig()
+    rail: DriverConfig
+    camera: DriverConfig
+    light: DriverConfig | None = None
+    switches: dict[str, DriverConfig] = {}
+    limits: Limits
+    jog: Jog = Jog()
+    plan: PlanSection | None = None
+    settle: Settle = Settle()
+    capture: Capture = Capture()
+    preview: Preview = Preview()
+    storage: Storage = Storage()
+    service: Service = Service()
+
+
+class DriverConfig(Section):
+    """A driver by name and its options, already checked against the driver's declaration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    kind: str
+    driver: str
+    options: Options
+
+
+RigConfig.model_rebuild()
