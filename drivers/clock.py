@@ -126,6 +126,7 @@ class VirtualClock:
         self._working = 0
         self._waiters: list[tuple[float, int, _Waiter]] = []
         self._tie = itertools.count()
+        self._changes = 0
         self.on_idle: Callable[[], None] | None = None
         """Called, from any thread, when the last piece of work has ended or begun to wait."""
 
@@ -147,8 +148,7 @@ class VirtualClock:
             if when_s <= self._now_s:
                 return True
             heapq.heappush(self._waiters, (when_s, next(self._tie), waiter))
-            self._working -= 1
-            idle = self._working <= 0
+            idle = self._count(-1)
         if idle and self.on_idle is not None:
             self.on_idle()
 
@@ -165,24 +165,31 @@ class VirtualClock:
     def work_begins(self) -> None:
         """Virtual time stands still from here."""
         with self._lock:
-            self._working += 1
+            self._count(1)
 
     def work_ends(self) -> None:
         """One piece of work less."""
         with self._lock:
-            self._working -= 1
-            idle = self._working <= 0
+            idle = self._count(-1)
         if idle and self.on_idle is not None:
             self.on_idle()
 
-    def advance(self, limit_s: float | None = None) -> bool:
+    def quiet(self) -> int | None:
+        """A token for `advance` when nothing works now, else None."""
+        with self._lock:
+            return self._changes if self._working <= 0 else None
+
+    def advance(self, limit_s: float | None = None, quiet: int | None = None) -> bool:
         """Jump to the earliest moment waited for, at most to `limit_s`.
+
+        `quiet` is the token of a look around that found nothing to do: when any work began or ended since, what it left
+        behind may not have been seen, and time stands still.
 
         Returns:
             False, and time stands still, while anything works or when nothing is waited for.
         """
         with self._lock:
-            if self._working > 0:
+            if self._working > 0 or quiet not in (None, self._changes):
                 return False
             while self._waiters and self._waiters[0][2].released.is_set():
                 heapq.heappop(self._waiters)
@@ -194,6 +201,12 @@ class VirtualClock:
                 self._let_go(heapq.heappop(self._waiters)[2], reached=True)
             return True
 
+    def _count(self, change: int) -> bool:
+        """Change how much works; True when nothing does now."""
+        self._changes += 1
+        self._working += change
+        return self._working <= 0
+
     def _release(self, waiter: _Waiter, *, reached: bool) -> None:
         with self._lock:
             self._let_go(waiter, reached=reached)
@@ -202,5 +215,5 @@ class VirtualClock:
         """Count the thread as working before it runs, so that time cannot jump in between."""
         if not waiter.released.is_set():
             waiter.reached = reached
-            self._working += 1
+            self._count(1)
             waiter.released.set()
