@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from drivers.base import Options
 
@@ -145,18 +145,31 @@ class RigConfig(Section):
     """One rig, resolved: every default filled in, every driver's options checked by the driver's own declaration."""
 
     rig: Rig = Rig()
+    """Which rig this is."""
     rail: DriverConfig
+    """The motorised axis."""
     camera: DriverConfig
+    """What takes the frames."""
     light: DriverConfig | None = None
+    """A lamp that is on for a stack only. Left away: there is none to switch."""
     switches: dict[str, DriverConfig] = {}
+    """Contacts by name, such as `estop`."""
     limits: Limits
+    """Soft limits of the rail."""
     jog: Jog = Jog()
+    """The slow move that is allowed before home is known."""
     plan: PlanSection | None = None
+    """The stack to take. Left away: it is given when a stack is started."""
     settle: Settle = Settle()
+    """The wait from end of motion to start of exposure."""
     capture: Capture = Capture()
+    """How a stack is taken and how it ends."""
     preview: Preview = Preview()
+    """The picture that grows during the run."""
     storage: Storage = Storage()
+    """Where sessions go."""
     service: Service = Service()
+    """The daemon as a service."""
 
 
 class DriverConfig(Section):
@@ -165,8 +178,11 @@ class DriverConfig(Section):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     kind: str
+    """`rail`, `camera`, `light` or `switch`."""
     driver: str
-    options: Options
+    """The driver's name; `rigd check` lists those there are."""
+    options: SerializeAsAny[Options]
+    """As the driver declares them."""
 
 
 RigConfig.model_rebuild()

@@ -1,0 +1,178 @@
+"""A config read whole and checked whole: everything that is wrong with it is said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rigd.config.cross import Parts, cross_check
+from rigd.config.explain import Homes, suggestion, validate
+from rigd.config.model import (
+    Capture,
+    Checks,
+    DriverConfig,
+    Jog,
+    Limits,
+    PlanSection,
+    Preview,
+    Rig,
+    RigConfig,
+    Section,
+    Service,
+    Settle,
+    Storage,
+)
+from rigd.config.parts import KIND_OF_SECTION, driver_section, expand_user, known_options
+from rigd.config.problems import ConfigError, Problem, in_file_order
+from rigd.config.source import Source, read_file, read_override
+
+PLAIN_SECTIONS: Mapping[str, type[Section]] = {
+    "rig": Rig,
+    "limits": Limits,
+    "jog": Jog,
+    "plan": PlanSection,
+    "settle": Settle,
+    "capture": Capture,
+    "preview": Preview,
+    "storage": Storage,
+    "service": Service,
+}
+_LEFT_AWAY_WHEN_EMPTY = {"plan", "light"}
+_STARTS = {
+    "rail": "add 'rail:' with 'driver: sim' below it, or another driver of docs/config.md",
+    "camera": "add 'camera:' with 'driver: sim' below it, or another driver of docs/config.md",
+    "limits": "add 'limits:' with 'max_um: <highest position, from home>' below it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of reading a config."""
+
+    problems: tuple[Problem, ...]
+    """Everything that is wrong, in the order of the file."""
+    config: RigConfig | None
+    """The resolved rig, when nothing is wrong."""
+    warnings: tuple[Problem, ...] = ()
+    """What is allowed and worth knowing."""
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> RigConfig:
+    """Read and check a config.
+
+    Args:
+        path: the YAML file.
+        overrides: `section.key=value` strings laid over it, in this order.
+
+    Returns:
+        The rig, resolved: every default filled in, paths in driver options absolute.
+
+    Raises:
+        ConfigError: the file cannot be read or used; it carries every problem there is.
+    """
+    report = examine(path, overrides)
+    if report.config is None:
+        raise ConfigError(report.problems)
+    return report.config
+
+
+def examine(path: Path, overrides: Sequence[str] = ()) -> Report:
+    """As `load`, with the problems and warnings as a report instead of an error. Raises nothing for a bad config."""
+    source = read_file(path)
+    if isinstance(source.data, dict):
+        for text in overrides:
+            read_override(source, text)
+    if not isinstance(source.data, dict):
+        return Report(in_file_order(source.problems), None)
+    # A key that was not understood leaves its section in doubt: the sections are still checked, for all else they say.
+    parts = _sections(source, path.parent)
+    problems, warnings = cross_check(parts)
+    source.problems.extend(problems)
+    config = assemble(parts) if not source.problems else None
+    return Report(in_file_order(source.problems), config, in_file_order(warnings))
+
+
+def from_dict(data: Mapping[str, Any], file: str = "session.json") -> RigConfig:
+    """The rig that `render.to_dict` was given; relative paths stay as they are, and no section is weighed against another.
+
+    Raises:
+        ConfigError: `data` is not such a rig, or a driver that it names is gone; `file` is named in the problems.
+    """
+    source = Source(file, data)
+    if not isinstance(data, Mapping):
+        raise ConfigError([Problem(file, "", None, None, "not a mapping of sections", "take it from a session's manifest")])
+    parts = _sections(source, None)
+    if source.problems:
+        raise ConfigError(source.problems)
+    return assemble(parts)
+
+
+def assemble(parts: Parts) -> RigConfig:
+    """The sections, all of them checked, as one rig."""
+    return RigConfig(**{name: value for name, value in parts.sections.items() if value is not None})
+
+
+def _sections(source: Source, folder: Path | None) -> Parts:
+    """Every section by itself; those that are wrong are left out, and what is wrong is in `source.problems`."""
+    homes = _homes(source.data)
+    sections: dict[str, Any] = {}
+    for name, data in source.data.items():
+        if data is None and name in _LEFT_AWAY_WHEN_EMPTY:
+            continue
+        if name in PLAIN_SECTIONS:
+            sections[name] = validate(PLAIN_SECTIONS[name], {} if data is None else data, source, (name,), homes)
+        elif name in KIND_OF_SECTION:
+            given = {} if data is None else data
+            sections[name] = driver_section(source, (name,), KIND_OF_SECTION[name], given, folder, homes)
+        elif name == "switches":
+            sections[name] = _switches(source, {} if data is None else data, folder, homes)
+        else:
+            source.problems.append(_unknown_section(source, name, homes))
+    storage = sections.get("storage")
+    if isinstance(storage, Storage):
+        sections["storage"] = storage.model_copy(update={"sessions": expand_user(storage.sessions)})
+    for name, fix in _STARTS.items():
+        if name not in source.data:
+            source.problems.append(Problem(source.file, name, None, None, f"section '{name}' is missing", fix))
+    broken = {name for name in source.data if sections.get(name, "") is None}
+    defaults = {name: model() for name, model in PLAIN_SECTIONS.items() if name not in {"limits", "plan", *sections}}
+    return Parts(source, {**defaults, **sections}, frozenset(broken))
+
+
+def _homes(data: Mapping[str, Any]) -> Homes:
+    """For each key of each section, also of the drivers that are named, the sections that know it."""
+    homes: dict[str, list[str]] = {}
+    for name, model in (*PLAIN_SECTIONS.items(), ("capture.checks", Checks)):
+        for key in model.model_fields:
+            homes.setdefault(key, []).append(name)
+    for name, kind in KIND_OF_SECTION.items():
+        for key in known_options(kind, data.get(name)):
+            homes.setdefault(key, []).append(name)
+    return homes
+
+
+def _switches(source: Source, data: Any, folder: Path | None, homes: Homes) -> dict[str, DriverConfig] | None:
+    if not isinstance(data, Mapping):
+        place = source.value_place(("switches",))
+        source.problems.append(Problem.at(place, "switches", "not a mapping of switches", "write 'estop:' with 'driver: ...' below it"))
+        return None
+    found = {
+        name: driver_section(source, ("switches", name), "switch", {} if one is None else one, folder, homes)
+        for name, one in data.items()
+    }
+    good = {name: one for name, one in found.items() if one is not None}
+    return good if len(good) == len(found) else None
+
+
+def _unknown_section(source: Source, name: str, homes: Homes) -> Problem:
+    close = suggestion(name, [section for section in RigConfig.model_fields if section not in source.data])
+    if homes.get(name):
+        or_homes = " or ".join(f"'{home}:'" for home in homes[name])
+        fix = f"it belongs under {or_homes}"
+    elif close is not None:
+        fix = f"did you mean '{close}'?"
+    else:
+        fix = f"sections are: {', '.join(RigConfig.model_fields)}"
+    return Problem.at(source.key_place((name,)), name, f"unknown section '{name}'", fix)

@@ -1,0 +1,127 @@
+"""What the machine asks for. The controller carries an effect out; its answer carries the serial number back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rigd.machine.state import Evidence, Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something for the controller to do. Its answer carries the serial back."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDrivers(Effect):
+    """Open every driver."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartHoming(Effect):
+    """Find home."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRail(Effect):
+    """Move to a position in microsteps."""
+
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class JogRail(Effect):
+    """Move by a distance in microsteps, slowly."""
+
+    distance: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopRail(Effect):
+    """Decelerate to a stop; the camera gives up what it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class HaltRail(Effect):
+    """Stop at once; the camera gives up what it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRail(Effect):
+    """Switch the motor current off."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeginSession(Effect):
+    """Make (or open again) the session on disk, switch the light on."""
+
+    stack: Stack
+
+
+@dataclass(frozen=True, slots=True)
+class WaitSettled(Effect):
+    """Wait until the rig is still after a motion that ended at this time."""
+
+    moved_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Expose(Effect):
+    """Take a picture whose exposure begins at `not_before_s` or later."""
+
+    frame: int
+    position: int
+    not_before_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFrame(Effect):
+    """Fetch, check, store and merge the picture of the exposure with serial `exposure`."""
+
+    exposure: int
+    frame: int
+    evidence: Evidence
+    retry: int
+    comparison: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RejectFrame(Effect):
+    """A picture was refused on its evidence alone: record it and let the camera drop the data."""
+
+    exposure: int
+    frame: int
+    evidence: Evidence
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSession(Effect):
+    """Write one line into the session's journal: paused, resumed."""
+
+    kind: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession(Effect):
+    """Finish the session on disk: complete or aborted."""
+
+    outcome: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendSession(Effect):
+    """Leave the session on disk unfinished, to be resumed; light off."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse(Effect):
+    """The event was not valid here and changed nothing. For the one who asked."""
+
+    reason: str

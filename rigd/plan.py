@@ -1,0 +1,288 @@
+"""A capture plan: where the rail stops, in which order, and what that will take. Pure: no clock, no I/O, no drivers.
+
+Edge rules, all of them:
+
+- near and far are reached exactly (each to its nearest microstep), whatever the step;
+- a step is the *longest* distance allowed between two frames: `ceil((far - near) / step) + 1` frames are spread evenly;
+- each position is rounded to microsteps once, from its exact value, so rounding never adds up; the largest rounding is kept;
+- margin frames go on beyond both ends at the same even step;
+- every frame is approached in the direction of capture by more than the backlash; the first from `approach`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+OVERSHOOT_FACTOR = 1.5
+"""Overshoot in backlashes. DIY rails have some 200 um of backlash and it varies along the screw."""
+
+
+class PlanError(ValueError):
+    """A plan that the rail, the disk or the camera cannot do. `reasons` has every one of them, each with its fix."""
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What was asked for, in micrometres. Two of near, far and one of step, frames, or near, step and frames."""
+
+    near_um: float
+    far_um: float | None = None
+    step_um: float | None = None
+    frames: int | None = None
+    margin_frames: int = 0
+    near_first: bool = True
+    overshoot_um: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RailModel:
+    """What a plan must know of the rail."""
+
+    microstep_um: float
+    min_um: float
+    max_um: float
+    backlash_um: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Positions in the order of capture, in whole microsteps from home."""
+
+    positions: tuple[int, ...]
+    asked_um: tuple[float, ...]
+    """The exact positions before rounding."""
+    microstep_um: float
+    near: int
+    far: int
+    margin_frames: int
+    step_um: float
+    """The even step, before rounding."""
+    approach: int
+    """Where the rail goes before the first frame, and the side from which each frame is approached."""
+    overshoot: int
+    """Microsteps the rail backs off before an approach."""
+    backlash: int
+    """Microsteps that an approach must exceed."""
+
+    @property
+    def frames(self) -> int:
+        """How many frames, margins included."""
+        return len(self.positions)
+
+    @property
+    def near_first(self) -> bool:
+        """Whether capture goes toward the subject."""
+        return self.approach < self.positions[0]
+
+    @property
+    def direction(self) -> int:
+        """+1 toward the subject, -1 away."""
+        return 1 if self.near_first else -1
+
+    @property
+    def rounding_um(self) -> float:
+        """The largest difference between an asked position and its microstep."""
+        pairs = zip(self.positions, self.asked_um, strict=True)
+        return max(abs(position * self.microstep_um - asked) for position, asked in pairs)
+
+    def um(self, position: int) -> float:
+        """A position in micrometres from home."""
+        return position * self.microstep_um
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready data, from which `from_dict` makes an equal plan."""
+        return {
+            "positions": list(self.positions),
+            "asked_um": list(self.asked_um),
+            "microstep_um": self.microstep_um,
+            "near": self.near,
+            "far": self.far,
+            "margin_frames": self.margin_frames,
+            "step_um": self.step_um,
+            "approach": self.approach,
+            "overshoot": self.overshoot,
+            "backlash": self.backlash,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Plan:
+        """The plan that `to_dict` wrote. Raises KeyError or TypeError when it is not one."""
+        return cls(**{**data, "positions": tuple(data["positions"]), "asked_um": tuple(data["asked_um"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What one frame costs, for the prediction."""
+
+    move_time_s: Callable[[int], float]
+    """Duration of a move over so many microsteps."""
+    settle_s: float
+    exposure_s: float
+    camera_overhead_s: float = 0.0
+    transfer_s: float = 0.0
+    frame_bytes: int = 0
+    fixed_bytes: int = 0
+    """Preview, depth map and journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Time and bytes of a plan, and what they are made of."""
+
+    seconds: float
+    motion_s: float
+    settle_s: float
+    exposure_s: float
+    waiting_s: float
+    """For the camera: overhead, and transfers longer than the next move and settle."""
+    bytes: int
+
+
+def make_plan(request: PlanRequest, rail: RailModel) -> Plan:
+    """Positions for a request. Raises `PlanError` with every reason why the rail cannot do it."""
+    near, far, intervals = _ends(request)
+    exact = [near + (far - near) * Fraction(index, intervals) for index in _indices(request, intervals)]
+    if not request.near_first:
+        exact.reverse()
+    microstep = Fraction(rail.microstep_um)
+    positions = tuple(round(value / microstep) for value in exact)
+    direction = 1 if request.near_first else -1
+    step = (far - near) / intervals
+    backlash = math.ceil(rail.backlash_um / rail.microstep_um)
+    overshoot = _overshoot(request, rail, float(step), backlash)
+    plan = Plan(
+        positions=positions,
+        asked_um=tuple(float(value) for value in exact),
+        microstep_um=rail.microstep_um,
+        near=round(near / microstep),
+        far=round(far / microstep),
+        margin_frames=request.margin_frames,
+        step_um=float(step),
+        approach=positions[0] - direction * overshoot,
+        overshoot=overshoot,
+        backlash=backlash,
+    )
+    reasons = (*_step_reasons(plan, rail), *_limit_reasons(plan, rail))
+    if reasons:
+        raise PlanError(*reasons)
+    return plan
+
+
+def predict(plan: Plan, costs: Costs, start: int | None = None) -> Prediction:
+    """How long a plan takes and how much it stores.
+
+    The next move starts when the shutter has closed, so a transfer costs time only where it is longer than the move and
+    settle that follow. `start` is where the rail stands now (default: at the approach).
+    """
+    stops = (plan.approach, *plan.positions)
+    moves = [costs.move_time_s(b - a) for a, b in itertools.pairwise(stops)]
+    lead_in = 0.0 if start is None or start == plan.approach else costs.move_time_s(plan.approach - start)
+    stalls = sum(max(0.0, costs.transfer_s - move - costs.settle_s) for move in moves[1:]) + costs.transfer_s
+    motion_s = lead_in + sum(moves)
+    settle_s = plan.frames * costs.settle_s
+    exposure_s = plan.frames * costs.exposure_s
+    waiting_s = plan.frames * costs.camera_overhead_s + stalls
+    return Prediction(
+        seconds=motion_s + settle_s + exposure_s + waiting_s,
+        motion_s=motion_s,
+        settle_s=settle_s,
+        exposure_s=exposure_s,
+        waiting_s=waiting_s,
+        bytes=plan.frames * costs.frame_bytes + costs.fixed_bytes,
+    )
+
+
+def check_resources(
+    plan: Plan, prediction: Prediction, *, free_bytes: int | None, max_frames: int | None
+) -> None:
+    """Raise `PlanError` when the disk or the camera cannot hold the plan."""
+    reasons = []
+    if max_frames is not None and plan.frames > max_frames:
+        reasons.append(
+            f"the camera has {max_frames} frames left and the plan takes {plan.frames}: "
+            f"take a longer step, fewer margin frames, or make room on the card"
+        )
+    if free_bytes is not None and prediction.bytes > free_bytes:
+        reasons.append(
+            f"the plan stores about {prediction.bytes / 1e6:.0f} MB and the disk has {max(0, free_bytes) / 1e6:.0f} MB to give: "
+            f"delete old sessions or set storage.sessions to a larger disk"
+        )
+    if reasons:
+        raise PlanError(*reasons)
+
+
+def _ends(request: PlanRequest) -> tuple[Fraction, Fraction, int]:
+    """Near, far and the number of intervals between them, exactly."""
+    near = Fraction(request.near_um)
+    step = None if request.step_um is None else Fraction(request.step_um)
+    given = (request.far_um is not None, step is not None, request.frames is not None)
+    if sum(given) != 2:
+        raise PlanError("a plan needs near and two of far, step and frames: leave out or add one")
+    if step is not None and step <= 0:
+        raise PlanError(f"step_um is {request.step_um}: it must be above 0")
+    if request.frames is not None and request.frames < 2:
+        raise PlanError(f"frames is {request.frames}: a stack has at least 2")
+    if request.far_um is None:
+        intervals = (request.frames or 2) - 1
+        return near, near + (step or Fraction(0)) * intervals, intervals
+    far = Fraction(request.far_um)
+    if far <= near:
+        raise PlanError(f"far ({request.far_um:g} um) must be beyond near ({request.near_um:g} um): swap them?")
+    intervals = math.ceil((far - near) / step) if step is not None else (request.frames or 2) - 1
+    return near, far, intervals
+
+
+def _indices(request: PlanRequest, intervals: int) -> range:
+    return range(-request.margin_frames, intervals + request.margin_frames + 1)
+
+
+def _overshoot(request: PlanRequest, rail: RailModel, step_um: float, backlash: int) -> int:
+    """Microsteps to back off: as asked, else 1.5 backlashes and at least one step; always more than the backlash."""
+    if request.overshoot_um is None:
+        return max(
+            math.ceil(max(OVERSHOOT_FACTOR * rail.backlash_um, step_um) / rail.microstep_um), backlash + 1, 1
+        )
+    overshoot = round(request.overshoot_um / rail.microstep_um)
+    if overshoot <= backlash:
+        raise PlanError(
+            f"overshoot_um ({request.overshoot_um:g}) must exceed the rail's backlash ({rail.backlash_um:g} um): "
+            f"set it to {OVERSHOOT_FACTOR * rail.backlash_um + rail.microstep_um:g} or leave it out"
+        )
+    return overshoot
+
+
+def _step_reasons(plan: Plan, rail: RailModel) -> tuple[str, ...]:
+    if plan.step_um >= rail.microstep_um:
+        return ()
+    reason = (
+        f"the step ({plan.step_um:.3g} um) is below one microstep ({rail.microstep_um:.3g} um): "
+        f"take a step of at least {rail.microstep_um:.3g} um, or fewer frames"
+    )
+    return (reason,)
+
+
+def _limit_reasons(plan: Plan, rail: RailModel) -> tuple[str, ...]:
+    lowest = min(*plan.positions, plan.approach) * rail.microstep_um
+    highest = max(*plan.positions, plan.approach) * rail.microstep_um
+    slack = rail.microstep_um / 2
+    reasons = []
+    if lowest < rail.min_um - slack:
+        reasons.append(
+            f"the plan goes down to {lowest:.1f} um (margins and approach included), below the limit {rail.min_um:.1f} um: "
+            f"move near up by {rail.min_um - lowest:.1f} um, or take fewer margin frames"
+        )
+    if highest > rail.max_um + slack:
+        reasons.append(
+            f"the plan goes up to {highest:.1f} um (margins and approach included), above the limit {rail.max_um:.1f} um: "
+            f"move far down by {highest - rail.max_um:.1f} um, or take fewer margin frames"
+        )
+    return tuple(reasons)
