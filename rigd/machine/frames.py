@@ -8,8 +8,6 @@ the stack pauses and says why.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
 from rigd.machine.motion import Step, failed, give
