@@ -1,43 +1,143 @@
-"""What sections must agree on: limits with the rail, the plan with both, the drivers with each other.
+"""What sections must agree on: limits with the rail, jog and park with both, the drivers with each other.
 
 Each check is one function of `Parts` that yields what it objects to; a check whose sections are missing or wrong says nothing.
+Checks of the plan are in `cross_plan`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from drivers import registry
-from drivers.base import CameraCapabilities, DriverError, RailCapabilities
-from rigd.config.model import Capture, DriverConfig, Jog, Limits, PlanSection, Preview, Settle
+from rigd.config import cross_plan
+from rigd.config.parts import Parts
 from rigd.config.problems import Problem
-from rigd.config.source import Source, dotted
 from rigd.config.units import plain_number as number
 
-ROUNDING_UM = 1e-6
-"""Lengths closer than this are equal."""
-OVERSHOOT_PER_BACKLASH = 1.5
-"""Default overshoot; less than about this much is not reliably more than the backlash of a home-made rail."""
-MICROSTEP_ERROR = 0.04
-"""Error of a microstep as a share of a full step, where the rail does not declare its own."""
+Check = Callable[[Parts], Iterator[Problem]]
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The sections that are right by themselves, and where they came from."""
+def cross_check(parts: Parts) -> tuple[list[Problem], list[Problem]]:
+    """All problems and all warnings between sections that are right by themselves."""
+    problems = [problem for check in (*CHECKS, *cross_plan.CHECKS) for problem in check(parts)]
+    warnings = [problem for check in (*ADVICE, *cross_plan.ADVICE) for problem in check(parts)]
+    return problems, warnings
 
-    source: Source
-    sections: dict[str, Any]
-    broken: frozenset[str] = frozenset()
-    """Sections that are there and wrong."""
 
-    def get[T](self, name: str, kind: type[T]) -> T | None:
-        """A section, or None when it is missing or wrong."""
-        section = self.sections.get(name)
-        return section if isinstance(section, kind) else None
+def declared_at_all(parts: Parts) -> Iterator[Problem]:
+    """Every driver can say what it is."""
+    yield from parts.undeclared
 
-    def problem(self, path: str, message: str, fix: str) -> Problem:
-        """A problem at the value of a dotted path, or at the nearest thing around it that is in the file."""
-        return Problem.at(self.source.value_place(tuple(path.split("."))), path, message, fix)
+
+def limits_ordered(parts: Parts) -> Iterator[Problem]:
+    """The lower limit lies below the upper one."""
+    limits = parts.limits
+    if limits is not None and limits.min_um >= limits.max_um:
+        message = f"limits the wrong way round: min_um {number(limits.min_um)} is not below max_um {number(limits.max_um)}"
+        yield parts.problem("limits.min_um", message, "swap min_um and max_um")
+
+
+def limits_on_the_rail(parts: Parts) -> Iterator[Problem]:
+    """The rail reaches both limits."""
+    limits, rail = parts.limits, parts.rail_is
+    if limits is not None and rail is not None and limits.max_um > rail.travel_um:
+        message = f"{number(limits.max_um)} is beyond the rail's travel of {number(rail.travel_um)} µm"
+        yield parts.problem("limits.max_um", message, f"max_um: {number(rail.travel_um)} or less")
+
+
+def park_within_limits(parts: Parts) -> Iterator[Problem]:
+    """The rail may park where it is told to."""
+    limits, capture = parts.limits, parts.capture
+    if limits is None or capture is None or capture.end != "park" or limits.min_um >= limits.max_um:
+        return
+    if not limits.min_um <= capture.park_um <= limits.max_um:
+        message = f"park_um {number(capture.park_um)} is outside the limits"
+        fix = f"park_um: {number(limits.min_um)} to {number(limits.max_um)}"
+        yield parts.problem("capture.park_um", message, fix)
+
+
+def jog_on_the_rail(parts: Parts) -> Iterator[Problem]:
+    """A jog before homing is short and slow beside what the rail can do."""
+    jog, rail = parts.jog, parts.rail_is
+    if jog is None or rail is None:
+        return
+    if jog.max_distance_um > rail.travel_um:
+        message = (
+            f"{number(jog.max_distance_um)} is longer than the rail's travel of {number(rail.travel_um)} µm"
+        )
+        yield parts.problem(
+            "jog.max_distance_um", message, f"max_distance_um: {number(rail.travel_um / 10)} or so"
+        )
+    if jog.speed_um_per_s > rail.max_speed_um_per_s:
+        message = (
+            f"{number(jog.speed_um_per_s)} is faster than the rail, {number(rail.max_speed_um_per_s)} µm/s"
+        )
+        yield parts.problem(
+            "jog.speed_um_per_s", message, f"speed_um_per_s: {number(rail.max_speed_um_per_s)} or less"
+        )
+
+
+def align_knows_the_pupil(parts: Parts) -> Iterator[Problem]:
+    """Scaling by rail perspective needs the distance it depends on."""
+    preview = parts.preview
+    if preview is not None and preview.align == "rail" and preview.pupil_to_focus_um is None:
+        message = "align: rail needs pupil_to_focus_um"
+        fix = "add pupil_to_focus_um: <entrance pupil to focal plane, in µm>, or use align: track"
+        yield parts.problem("preview.align", message, fix)
+
+
+def simulated_together(parts: Parts) -> Iterator[Problem]:
+    """The simulated camera looks at the world in which the simulated rail moves."""
+    rail, camera = parts.device("rail"), parts.device("camera")
+    if rail is not None and camera is not None and camera.driver == "sim" and rail.driver != "sim":
+        message = f"the simulated camera cannot see a '{rail.driver}' rail"
+        yield parts.problem(
+            "camera.driver", message, "use the simulated rail with it, or the camera 'replay'"
+        )
+
+
+def pins_used_once(parts: Parts) -> Iterator[Problem]:
+    """No two outputs or inputs on one GPIO pin."""
+    taken: dict[int, str] = {}
+    for section, device in parts.devices().items():
+        for name in type(device.options).model_fields:
+            pin = getattr(device.options, name)
+            if not (name == "pin" or name.endswith("_pin")) or not isinstance(pin, int):
+                continue
+            path = f"{section}.{name}"
+            if pin in taken:
+                yield parts.problem(path, f"pin {pin} is taken by {taken[pin]}", "give each its own pin")
+            else:
+                taken[pin] = path
+
+
+def drivers_to_come(parts: Parts) -> Iterator[Problem]:
+    """Drivers that are checked and cannot be opened yet."""
+    for section, device in parts.devices().items():
+        entry = registry.find(device.kind, device.driver)
+        if entry.target is None:
+            reason = f" ({entry.why_not})" if entry.why_not else ""
+            message = f"'{entry.name}' is checked, but this release cannot drive it yet{reason}"
+            yield parts.problem(f"{section}.driver", message, "")
+
+
+def settle_at_all(parts: Parts) -> Iterator[Problem]:
+    """A rig that does not wait rings into its exposures."""
+    settle = parts.settle
+    if settle is not None and settle.fixed_s == 0:
+        yield parts.problem(
+            "settle.fixed_s", "exposures begin the moment motion ends", "0.3 is a start for most rigs"
+        )
+
+
+CHECKS: tuple[Check, ...] = (
+    declared_at_all,
+    limits_ordered,
+    limits_on_the_rail,
+    park_within_limits,
+    jog_on_the_rail,
+    align_knows_the_pupil,
+    simulated_together,
+    pins_used_once,
+)
+ADVICE: tuple[Check, ...] = (drivers_to_come, settle_at_all)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -55,9 +55,7 @@ def validate(
 class _Explainer:
     """One section's data beside its declaration."""
 
-    def __init__(
-        self, model: type[BaseModel], data: Any, source: Source, at: Keys, homes: Homes
-    ) -> None:
+    def __init__(self, model: type[BaseModel], data: Any, source: Source, at: Keys, homes: Homes) -> None:
         self.model = model
         self.data = data
         self.source = source
@@ -85,12 +83,10 @@ class _Explainer:
         """The location without the names of union branches, which are no keys."""
         here, path = self.data, []
         for part in location:
-            if isinstance(here, dict) and part in here:
-                here = here[part]
-            elif isinstance(here, list) and isinstance(part, int) and part < len(here):
-                here = here[part]
-            else:
+            inside = _inside(here, part)
+            if inside is None:
                 break
+            here = inside[0]
             path.append(part)
         return tuple(path)
 
@@ -118,20 +114,23 @@ class _Explainer:
     def _suggestion(self, path: Keys, key: str, known: Mapping[str, FieldInfo]) -> str:
         present = self._value(path[:-1])
         absent = [name for name in known if name not in present]
-        same = self._same_stem(key, self._value(path), {name: known[name] for name in absent})
-        homes = [home for home in self.homes.get(key, ()) if home != dotted((*self.at, *path[:-1]))]
-        if same is None and homes:
+        name, text = self._same_stem(key, self._value(path), known, absent)
+        if not name and (
+            homes := [home for home in self.homes.get(key, ()) if home != dotted((*self.at, *path[:-1]))]
+        ):
             or_homes = "' or '".join(homes)
             return f"'{key}' belongs under '{or_homes}'"
-        close = suggestion(key, absent)
-        if same is not None or close is not None:
-            name, text = same or (str(close), f"did you mean '{close}'?")
+        if not name and (close := suggestion(key, absent)) is not None:
+            name, text = close, f"did you mean '{close}'?"
+        if name:
             self.expected.add((*path[:-1], name))
             return text
-        return f"keys here: {', '.join(known)}" if known else "there are no keys here"
+        return f"further keys here: {', '.join(absent)}" if absent else "there are no further keys here"
 
-    def _same_stem(self, key: str, value: Any, known: Mapping[str, FieldInfo]) -> tuple[str, str] | None:
-        """A known key that differs in the unit only, with the value in that unit."""
+    def _same_stem(
+        self, key: str, value: Any, known: Iterable[str], absent: Sequence[str]
+    ) -> tuple[str, str]:
+        """A known key that differs in the unit only, and what to write instead; two empty texts where there is none."""
         stem, unit = units.split_key(key)
         for name in known:
             other_stem, other_unit = units.split_key(name)
@@ -140,11 +139,15 @@ class _Explainer:
             number = _quantity(value, unit)
             converted = number.to(other_unit) if number is not None else None
             if number is not None and converted is not None:
-                was = f"{units.plain_number(number.number)} {units.shown(number.unit)}"
-                return name, f"did you mean {name}: {units.plain_number(converted)} ({was})?"
-            if not unit or not units.dimension(other_unit) or units.dimension(unit) == units.dimension(other_unit):
-                return name, f"did you mean '{name}'?" + (f" It is in {units.shown(other_unit)}" if other_unit else "")
-        return None
+                right = f"{name}: {units.plain_number(converted)} ({units.plain_number(number.number)} {units.shown(number.unit)})"
+            elif not unit or not other_unit or units.dimension(unit) == units.dimension(other_unit):
+                right = f"{name}" + (f", in {units.shown(other_unit)}" if other_unit else "")
+            else:
+                continue
+            if name in absent:
+                return name, f"did you mean {right}?"
+            return name, f"leave it away, '{name}' is there already; or change that to {right}"
+        return "", ""
 
     def _missing(self, location: Sequence[str | int]) -> Iterator[Problem]:
         path = (*self._path_in_data(location[:-1]), location[-1])
@@ -167,7 +170,10 @@ class _Explainer:
         if error["type"] in _OWN_WORDS:
             message, fix = str(error["ctx"]["error"]), ""
         elif not path:
-            message, fix = f"{self._shown(path)} is not a mapping of keys", f"keys here: {', '.join(self.model.model_fields)}"
+            message, fix = (
+                f"{self._shown(path)} is not a mapping of keys",
+                f"keys here: {', '.join(self.model.model_fields)}",
+            )
         elif field is None:
             message, fix = f"{self._shown(path)}: {_sentence(error['msg'])}", ""
         elif fields.nested_model(field) is not None:
@@ -179,32 +185,44 @@ class _Explainer:
         return Problem.at(self.source.value_place(full), dotted(full), message, fix)
 
     def _wrong_scalar(self, path: Keys, field: FieldInfo, error: dict[str, Any]) -> tuple[str, str]:
+        """Message and fix for a field that is no mapping."""
         name, value, shown = str(path[-1]), self._value(path), self._shown(path)
         right = f"{name}: <{fields.allowed_with_unit(name, field)}>"
-        if error["type"] in _BOUNDS and not isinstance(value, str):
-            words = _BOUNDS[error["type"]]
-            return f"{shown} " + words.format(**error["ctx"]), right
+        if isinstance(value, str):
+            return self._wrong_word(name, field, value, right)
+        if error["type"] in _BOUNDS:
+            return f"{shown} " + _BOUNDS[error["type"]].format(**error["ctx"]), right
         if value is None:
             return "there is no value", right
-        numeric = fields.holds(field, float) or fields.holds(field, int)
-        if isinstance(value, str) and numeric and (quantity := units.parse_quantity(value)) is not None:
-            return self._with_unit(name, field, value, quantity)
-        if isinstance(value, str) and fields.holds(field, bool) and value.lower() in _TRUE | _FALSE:
-            return f"{shown} is neither true nor false", f"{name}: {str(value.lower() in _TRUE).lower()}"
-        if fields.holds(field, str) and not isinstance(value, str | list | dict):
+        if fields.holds(field, str) and not isinstance(value, list | dict):
             text = self.source.texts.get((*self.at, *path), str(value))
             return f"{shown} is not text", f'put it in quotes: {name}: "{text}"'
-        if isinstance(value, str) and (word := suggestion(value, fields.choices(field))) is not None:
+        return f"{shown} is not possible here", right
+
+    def _wrong_word(self, name: str, field: FieldInfo, value: str, right: str) -> tuple[str, str]:
+        """Message and fix where there is text and something else, or another word, is wanted."""
+        quantity = units.parse_quantity(value)
+        if quantity is not None and (fields.holds(field, float) or fields.holds(field, int)):
+            return self._with_unit(name, field, value, quantity)
+        if fields.holds(field, bool) and value.lower() in _TRUE | _FALSE:
+            return f"'{value}' is neither true nor false", f"{name}: {str(value.lower() in _TRUE).lower()}"
+        shown = f"'{_short(value)}'"
+        if (word := suggestion(value, fields.choices(field))) is not None:
             return f"{shown} is not possible here", f"did you mean '{word}'? It is {fields.allowed(field)}"
         return f"{shown} is not possible here", right
 
-    def _with_unit(self, name: str, field: FieldInfo, value: str, quantity: units.Quantity) -> tuple[str, str]:
+    def _with_unit(
+        self, name: str, field: FieldInfo, value: str, quantity: units.Quantity
+    ) -> tuple[str, str]:
         wanted = fields.unit_of(name, field)
         converted = quantity.to(wanted) if quantity.unit else quantity.number
         if not quantity.unit:
             return f"'{value}' is text", f"{name}: {units.plain_number(quantity.number)}, without quotes"
         if converted is not None:
-            return f"'{value}' has a unit", f"{name}: {units.plain_number(converted)}, as a plain number in {units.shown(wanted)}"
+            return (
+                f"'{value}' has a unit",
+                f"{name}: {units.plain_number(converted)}, as a plain number in {units.shown(wanted)}",
+            )
         if wanted:
             message = f"'{value}' is a {units.dimension(quantity.unit)}, not a {units.dimension(wanted)}"
             return message, f"{name}: <{fields.allowed_with_unit(name, field)}>"
@@ -216,8 +234,7 @@ class _Explainer:
         text = self.source.texts.get((*self.at, *path))
         if isinstance(value, dict | list):
             return "a mapping" if isinstance(value, dict) else "a list"
-        plain = f"'{value}'" if isinstance(value, str) else text or str(value)
-        return plain if len(plain) <= 60 else plain[:56] + "...'"
+        return f"'{_short(value)}'" if isinstance(value, str) else _short(text or str(value))
 
 
 def suggestion(word: str, known: Sequence[str]) -> str | None:
@@ -238,7 +255,20 @@ def _quantity(value: Any, unit: str) -> units.Quantity | None:
     return parsed if parsed.unit else units.Quantity(parsed.number, unit)
 
 
+def _inside(here: Any, part: str | int) -> tuple[Any] | None:
+    """What is under this key or index, boxed, since it may be None; None where nothing is."""
+    if isinstance(here, dict) and part in here:
+        return (here[part],)
+    if isinstance(here, list) and isinstance(part, int) and part < len(here):
+        return (here[part],)
+    return None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:56] + " ..."
+
+
 def _sentence(text: str) -> str:
     """The first sentence, begun small, without its full stop, to stand inside a message."""
-    first = text.split(". ")[0].rstrip(".")
+    first = text.split(". ", maxsplit=1)[0].rstrip(".")
     return first[:1].lower() + first[1:]

@@ -13,7 +13,13 @@ from pydantic.fields import FieldInfo
 
 from rigd.config.units import shown, split_key
 
-_NAMES: dict[Any, str] = {float: "number", int: "whole number", bool: "true or false", str: "text", Path: "path"}
+_NAMES: dict[Any, str] = {
+    float: "number",
+    int: "whole number",
+    bool: "true or false",
+    str: "text",
+    Path: "path",
+}
 
 
 def unit_of(name: str, field: FieldInfo) -> str:
@@ -88,9 +94,7 @@ def describe(field: FieldInfo) -> str:
 
 
 def _alternatives(annotation: Any, metadata: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """Each member of a union with what is said about it; `Annotated` and aliases unwrapped."""
-    if isinstance(annotation, getattr(typing, "TypeAliasType", ())):
-        annotation = annotation.__value__
+    """Each member of a union with what is said about it; `Annotated` unwrapped."""
     origin = get_origin(annotation)
     if origin is Annotated:
         bare, *more = get_args(annotation)
@@ -108,7 +112,9 @@ def _words(kind: Any, metadata: tuple[Any, ...]) -> str:
     if get_origin(kind) is Literal:
         return " or ".join(f"'{value}'" for value in get_args(kind))
     if get_origin(kind) in {list, tuple, set, frozenset}:
-        return "list of " + " or ".join(_words(member, ()) for member in get_args(kind) if member is not Ellipsis)
+        return "list of " + " or ".join(
+            _words(member, ()) for member in get_args(kind) if member is not Ellipsis
+        )
     if get_origin(kind) in {dict, Mapping}:
         return "mapping"
     if isinstance(kind, type) and issubclass(kind, BaseModel):

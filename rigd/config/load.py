@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rigd.config.cross import Parts, cross_check
+from rigd.config.cross import cross_check
+from rigd.config.devices import KIND_OF_SECTION, driver_section, expand_user, known_options
 from rigd.config.explain import Homes, suggestion, validate
 from rigd.config.model import (
     Capture,
@@ -24,7 +25,7 @@ from rigd.config.model import (
     Settle,
     Storage,
 )
-from rigd.config.parts import KIND_OF_SECTION, driver_section, expand_user, known_options
+from rigd.config.parts import Parts
 from rigd.config.problems import ConfigError, Problem, in_file_order
 from rigd.config.source import Source, read_file, read_override
 
@@ -102,7 +103,9 @@ def from_dict(data: Mapping[str, Any], file: str = "session.json") -> RigConfig:
     """
     source = Source(file, data)
     if not isinstance(data, Mapping):
-        raise ConfigError([Problem(file, "", None, None, "not a mapping of sections", "take it from a session's manifest")])
+        raise ConfigError(
+            [Problem(file, "", None, None, "not a mapping of sections", "take it from a session's manifest")]
+        )
     parts = _sections(source, None)
     if source.problems:
         raise ConfigError(source.problems)
@@ -122,10 +125,14 @@ def _sections(source: Source, folder: Path | None) -> Parts:
         if data is None and name in _LEFT_AWAY_WHEN_EMPTY:
             continue
         if name in PLAIN_SECTIONS:
-            sections[name] = validate(PLAIN_SECTIONS[name], {} if data is None else data, source, (name,), homes)
+            sections[name] = validate(
+                PLAIN_SECTIONS[name], {} if data is None else data, source, (name,), homes
+            )
         elif name in KIND_OF_SECTION:
             given = {} if data is None else data
-            sections[name] = driver_section(source, (name,), KIND_OF_SECTION[name], given, folder, homes)
+            sections[name] = driver_section(
+                source, (name,), KIND_OF_SECTION[name], given, folder=folder, homes=homes
+            )
         elif name == "switches":
             sections[name] = _switches(source, {} if data is None else data, folder, homes)
         else:
@@ -135,16 +142,20 @@ def _sections(source: Source, folder: Path | None) -> Parts:
         sections["storage"] = storage.model_copy(update={"sessions": expand_user(storage.sessions)})
     for name, fix in _STARTS.items():
         if name not in source.data:
-            source.problems.append(Problem(source.file, name, None, None, f"section '{name}' is missing", fix))
-    broken = {name for name in source.data if sections.get(name, "") is None}
-    defaults = {name: model() for name, model in PLAIN_SECTIONS.items() if name not in {"limits", "plan", *sections}}
-    return Parts(source, {**defaults, **sections}, frozenset(broken))
+            source.problems.append(
+                Problem(source.file, name, None, None, f"section '{name}' is missing", fix)
+            )
+    defaults = {
+        name: model() for name, model in PLAIN_SECTIONS.items() if name not in {"limits", "plan", *sections}
+    }
+    return Parts(source, {**defaults, **sections})
 
 
 def _homes(data: Mapping[str, Any]) -> Homes:
     """For each key of each section, also of the drivers that are named, the sections that know it."""
     homes: dict[str, list[str]] = {}
-    for name, model in (*PLAIN_SECTIONS.items(), ("capture.checks", Checks)):
+    plain: dict[str, type[Section]] = {**PLAIN_SECTIONS, "capture.checks": Checks}
+    for name, model in plain.items():
         for key in model.model_fields:
             homes.setdefault(key, []).append(name)
     for name, kind in KIND_OF_SECTION.items():
@@ -156,10 +167,16 @@ def _homes(data: Mapping[str, Any]) -> Homes:
 def _switches(source: Source, data: Any, folder: Path | None, homes: Homes) -> dict[str, DriverConfig] | None:
     if not isinstance(data, Mapping):
         place = source.value_place(("switches",))
-        source.problems.append(Problem.at(place, "switches", "not a mapping of switches", "write 'estop:' with 'driver: ...' below it"))
+        source.problems.append(
+            Problem.at(
+                place, "switches", "not a mapping of switches", "write 'estop:' with 'driver: ...' below it"
+            )
+        )
         return None
     found = {
-        name: driver_section(source, ("switches", name), "switch", {} if one is None else one, folder, homes)
+        name: driver_section(
+            source, ("switches", name), "switch", {} if one is None else one, folder=folder, homes=homes
+        )
         for name, one in data.items()
     }
     good = {name: one for name, one in found.items() if one is not None}

@@ -1,106 +1,92 @@
-"""The sections that name a driver: the driver is looked up, and its options are checked by its own declaration."""
+"""The sections of one config side by side, as far as each is right by itself."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from drivers import registry
-from drivers.base import Options, UnknownDriver
-from rigd.config.explain import Homes, suggestion, validate
-from rigd.config.model import DriverConfig
+from drivers.base import CameraCapabilities, DriverError, RailCapabilities
+from rigd.config.model import Capture, DriverConfig, Jog, Limits, PlanSection, Preview, Settle
 from rigd.config.problems import Problem
-from rigd.config.source import Keys, Source, dotted
+from rigd.config.source import Source
 
-KIND_OF_SECTION = {"rail": "rail", "camera": "camera", "light": "light"}
-"""The section of a single driver, and the kind of driver it takes. `switches` is a mapping of drivers of kind `switch`."""
-
-
-def driver_section(source: Source, at: Keys, kind: str, data: Any, folder: Path | None, homes: Homes) -> DriverConfig | None:
-    """One `{driver: NAME, option: value, ...}`. What is wrong goes to `source.problems`, and then the answer is None.
-
-    Args:
-        source: where the section comes from.
-        at: its path.
-        kind: which kind of driver it takes.
-        data: its plain data.
-        folder: what relative paths among the options are relative to; None leaves them as they are.
-        homes: which sections know a key, for keys that stand in the wrong one.
-    """
-    if not isinstance(data, Mapping):
-        message = f"{dotted(at)} is not a mapping of keys"
-        source.problems.append(Problem.at(source.value_place(at), dotted(at), message, f"add 'driver: <{_names(kind)}>'"))
-        return None
-    entry = _entry(source, at, kind, data)
-    if entry is None:
-        return None
-    try:
-        declaration = registry.options_class(entry)
-    except (ImportError, AttributeError) as error:
-        place = source.value_place((*at, "driver"))
-        message = f"the options of driver '{entry.name}' cannot be loaded: {error}"
-        source.problems.append(Problem.at(place, dotted((*at, "driver")), message, "install it again"))
-        return None
-    options = validate(declaration, {key: value for key, value in data.items() if key != "driver"}, source, at, homes)
-    if options is None:
-        return None
-    assert isinstance(options, Options)
-    return DriverConfig(kind=kind, driver=entry.name, options=_with_paths(source, at, options, folder))
+T = TypeVar("T")
 
 
-def _entry(source: Source, at: Keys, kind: str, data: Mapping[str, Any]) -> registry.Entry | None:
-    path = (*at, "driver")
-    if data.get("driver") is None:
-        message = "'driver' is missing"
-        source.problems.append(Problem.at(source.key_place(path), dotted(path), message, f"add 'driver: <{_names(kind)}>'"))
-        return None
-    name = str(data["driver"])
-    try:
-        return registry.find(kind, name)
-    except UnknownDriver as error:
-        close = suggestion(name, error.known)
-        fix = f"did you mean '{close}'? There are: {', '.join(error.known)}" if close else f"there are: {', '.join(error.known)}"
-        message = f"no {kind} driver '{name}'"
-    except (ImportError, AttributeError) as error:
-        message, fix = f"a driver package cannot be loaded: {error}", "install it again or remove it"
-    source.problems.append(Problem.at(source.value_place(path), dotted(path), message, fix))
-    return None
+@dataclass(slots=True)
+class Parts:
+    """The sections that are right, and where they came from. What is missing or wrong is None."""
 
+    source: Source
+    sections: Mapping[str, Any]
+    rail_is: RailCapabilities | None = field(init=False, default=None)
+    """The rail as its options declare it."""
+    camera_is: CameraCapabilities | None = field(init=False, default=None)
+    """The camera as its options declare it; None also where only the opened camera can tell."""
+    undeclared: list[Problem] = field(init=False, default_factory=list)
+    """Drivers that could not say what they are."""
 
-def _names(kind: str) -> str:
-    return " or ".join(dict.fromkeys(entry.name for entry in registry.entries(kind))) or "none there are"
+    def __post_init__(self) -> None:
+        rail, camera = self._declared("rail"), self._declared("camera")
+        self.rail_is = rail if isinstance(rail, RailCapabilities) else None
+        self.camera_is = camera if isinstance(camera, CameraCapabilities) else None
 
+    def _declared(self, section: str) -> Any:
+        device = self.device(section)
+        declared = getattr(device.options, "declared", None) if device is not None else None
+        if declared is None:
+            return None
+        try:
+            return declared()
+        except (DriverError, OSError, ValueError) as error:
+            self.undeclared.append(self.problem(section, f"the {section} cannot be described: {error}", ""))
+            return None
 
-def _with_paths(source: Source, at: Keys, options: Options, folder: Path | None) -> Options:
-    """Relative paths made absolute: from the config's folder, or from the current one where `--set` gave them."""
-    changed: dict[str, Path] = {}
-    for name in type(options).model_fields:
-        value = getattr(options, name)
-        if not isinstance(value, Path):
-            continue
-        path = expand_user(value)
-        if not path.is_absolute() and folder is not None:
-            path = (Path() if (*at, name) in source.overridden else folder) / path
-            path = Path(os.path.abspath(path))  # noqa: PTH100  (`resolve` would follow links that a person chose)
-        if path != value:
-            changed[name] = path
-    return options.model_copy(update=changed) if changed else options
+    def _get(self, name: str, kind: type[T]) -> T | None:
+        section = self.sections.get(name)
+        return section if isinstance(section, kind) else None
 
+    def device(self, name: str) -> DriverConfig | None:
+        """`rail`, `camera` or `light`."""
+        return self._get(name, DriverConfig)
 
-def expand_user(path: Path) -> Path:
-    """`~` as the user's folder, where that is known."""
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        return path
+    def devices(self) -> dict[str, DriverConfig]:
+        """All drivers by the dotted path of their section."""
+        found = {name: one for name, one in self.sections.items() if isinstance(one, DriverConfig)}
+        switches = self._get("switches", dict) or {}
+        return found | {f"switches.{name}": one for name, one in switches.items()}
 
+    @property
+    def limits(self) -> Limits | None:
+        """Soft limits."""
+        return self._get("limits", Limits)
 
-def known_options(kind: str, data: Any) -> tuple[str, ...]:
-    """The options of the driver that a section names; nothing when it names none that can be had."""
-    name = data.get("driver") if isinstance(data, Mapping) else None
-    try:
-        return tuple(registry.options_class(registry.find(kind, str(name))).model_fields)
-    except (UnknownDriver, ImportError, AttributeError):
-        return ()
+    @property
+    def plan(self) -> PlanSection | None:
+        """The stack to take."""
+        return self._get("plan", PlanSection)
+
+    @property
+    def jog(self) -> Jog | None:
+        """The slow move."""
+        return self._get("jog", Jog)
+
+    @property
+    def settle(self) -> Settle | None:
+        """The wait for stillness."""
+        return self._get("settle", Settle)
+
+    @property
+    def capture(self) -> Capture | None:
+        """How a stack is taken."""
+        return self._get("capture", Capture)
+
+    @property
+    def preview(self) -> Preview | None:
+        """The growing picture."""
+        return self._get("preview", Preview)
+
+    def problem(self, path: str, message: str, fix: str) -> Problem:
+        """A problem at the value of a dotted path, or at the nearest thing around it that is in the file."""
+        return Problem.at(self.source.value_place(tuple(path.split("."))), path, message, fix)

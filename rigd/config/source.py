@@ -81,7 +81,11 @@ def read_file(path: Path) -> Source:
     except UnicodeDecodeError as error:
         _fail(source, f"not UTF-8 text (byte {error.start})", "save the file as UTF-8")
     except (OSError, ValueError) as error:
-        _fail(source, f"cannot be read: {getattr(error, 'strerror', None) or error}", "give the path of a readable file")
+        _fail(
+            source,
+            f"cannot be read: {getattr(error, 'strerror', None) or error}",
+            "give the path of a readable file",
+        )
     else:
         read_text(source, text)
     return source
@@ -96,7 +100,9 @@ def read_text(source: Source, text: str) -> None:
         _fail(source, "the file is empty", "start from one of the examples in config/")
     elif not isinstance(source.data, Mapping):
         place = source.value_place(())
-        source.problems.append(Problem.at(place, "", "not a mapping of sections", "write 'rail:', 'camera:', 'limits:' ..."))
+        source.problems.append(
+            Problem.at(place, "", "not a mapping of sections", "write 'rail:', 'camera:', 'limits:' ...")
+        )
         source.data = None
 
 
@@ -107,7 +113,11 @@ def read_override(source: Source, text: str) -> None:
     name, equals, value = text.partition("=")
     path: Keys = tuple(part.strip() for part in name.split("."))
     if not equals or not all(path):
-        source.problems.append(Problem(label, "", None, None, "not of the form section.key=value", "such as rail.travel_um=50000"))
+        source.problems.append(
+            Problem(
+                label, "", None, None, "not of the form section.key=value", "such as rail.travel_um=50000"
+            )
+        )
         return
     piece = Source(label)
     _compose(piece, value, path)
@@ -122,7 +132,9 @@ def read_override(source: Source, text: str) -> None:
         here = here[part]
         if not isinstance(here, dict):
             message = f"{dotted(path[:depth])} is a single value and has no keys"
-            source.problems.append(Problem(label, dotted(path), None, None, message, "see docs/config.md for the keys"))
+            source.problems.append(
+                Problem(label, dotted(path), None, None, message, "see docs/config.md for the keys")
+            )
             return
     _forget(source, path)
     here[path[-1]] = piece.data
@@ -149,18 +161,24 @@ class _Loader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         tag = getattr(event, "tag", None)
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="aliases (*name) are not used here: write the value out", problem_mark=event.start_mark)
+            raise _refused("aliases (*name) are not used here: write the value out", event)
         if tag is not None:
-            raise yaml.MarkedYAMLError(problem=f"tags ({tag}) are not used here: leave it away", problem_mark=event.start_mark)
+            raise _refused(f"tags ({tag}) are not used here: leave it away", event)
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=event.start_mark)
+            raise _refused("nested too deeply", event)
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+
+def _refused(reason: str, event: yaml.Event) -> yaml.MarkedYAMLError:
+    mark = event.start_mark
+    assert isinstance(mark, yaml.Mark)
+    return yaml.MarkedYAMLError(problem=reason, problem_mark=mark)
 
 
 def _compose(source: Source, text: str, path: Keys) -> None:
@@ -175,11 +193,20 @@ def _compose(source: Source, text: str, path: Keys) -> None:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (None, None)
         reason = ", ".join(part for part in (error.context, error.problem) if part)
-        source.problems.append(Problem(source.file, "", line, column, f"not YAML: {reason}", _syntax_fix(reason)))
+        source.problems.append(
+            Problem(source.file, "", line, column, f"not YAML: {reason}", _syntax_fix(reason))
+        )
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         source.problems.append(
-            Problem(source.file, "", line, None, f"not YAML: character #x{ord(str(error.character)[:1] or ' '):04x}", "remove it")
+            Problem(
+                source.file,
+                "",
+                line,
+                None,
+                f"not YAML: character #x{ord(str(error.character)[:1] or ' '):04x}",
+                "remove it",
+            )
         )
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         _fail(source, f"not YAML: {error}", "see the examples in config/")
@@ -206,7 +233,11 @@ def _plain(source: Source, node: yaml.Node, path: Keys) -> Any:
         return [_plain(source, child, (*path, index)) for index, child in enumerate(node.value)]
     assert isinstance(node, yaml.ScalarNode)
     if not _is_text(node.value):
-        source.problems.append(Problem.at(source.values[path], dotted(path), "half a character (\\ud800 to \\udfff)", "write it whole"))
+        source.problems.append(
+            Problem.at(
+                source.values[path], dotted(path), "half a character (\\ud800 to \\udfff)", "write it whole"
+            )
+        )
         return None
     source.texts[path] = node.value
     return node.value if node.style else scalar(node.value)
@@ -217,11 +248,15 @@ def _pairs(source: Source, node: yaml.MappingNode, path: Keys) -> Iterator[tuple
         mark = key_node.start_mark
         place = Place(source.file, mark.line + 1, mark.column + 1)
         if not isinstance(key_node, yaml.ScalarNode):
-            source.problems.append(Problem.at(place, dotted(path), "a key must be a word", "write 'key: value'"))
+            source.problems.append(
+                Problem.at(place, dotted(path), "a key must be a word", "write 'key: value'")
+            )
             continue
         key: str = key_node.value
         if not key.isprintable():
-            source.problems.append(Problem.at(place, dotted(path), f"unprintable key {ascii(key)}", "see docs/config.md for the keys"))
+            source.problems.append(
+                Problem.at(place, dotted(path), f"unprintable key {key!a}", "see docs/config.md for the keys")
+            )
             continue
         if (*path, key) in source.keys:
             first = source.keys[*path, key].line

@@ -18,8 +18,20 @@ _UNITS: dict[str, dict[str, float]] = {
 _BY_NAME = {unit: (dimension, size) for dimension, units in _UNITS.items() for unit, size in units.items()}
 _NOT_IN_KEYS = {"in", "inch", "min", "h", "sec"}
 _SUFFIXES = sorted(_BY_NAME.keys() - _NOT_IN_KEYS, key=lambda unit: (-len(unit), unit))
-_SHOWN = {"hz": "Hz", "khz": "kHz", "mhz": "MHz", "ma": "mA", "a": "A", "kb": "kB", "mb": "MB", "gb": "GB", "tb": "TB"}
-_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d{1,3})?)\s*([a-z_/^0-9µμ²]*)\s*", re.IGNORECASE)
+_SHOWN = {
+    "hz": "Hz",
+    "khz": "kHz",
+    "mhz": "MHz",
+    "ma": "mA",
+    "a": "A",
+    "kb": "kB",
+    "mb": "MB",
+    "gb": "GB",
+    "tb": "TB",
+}
+_QUANTITY = re.compile(
+    r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d{1,3})?)\s*([a-z_/^0-9µμ²]*)\s*", re.IGNORECASE
+)
 _PLAIN = str.maketrans({"µ": "u", "μ": "u", "²": "2", "^": None, " ": None})
 
 
