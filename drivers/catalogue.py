@@ -4,11 +4,45 @@ from __future__ import annotations
 
 from drivers.registry import Entry
 
+NOT_YET = "this release declares its options and checks configs, but cannot drive it yet"
+
+
+def _declared(kind: str, name: str, options: str, summary: str) -> Entry:
+    return Entry(kind, name, f"drivers.declared:{options}", None, summary, NOT_YET)
+
+
+_SIM = "drivers.sim.options"
+
 ENTRIES: tuple[Entry, ...] = (
-    Entry("rail", "sim", "drivers.sim.options:SimRailOptions", "drivers.sim.rail:SimRail", "simulated rail with physics"),
-    Entry("camera", "sim", "drivers.sim.options:SimCameraOptions", "drivers.sim.camera:SimCamera", "simulated camera with optics"),
-    Entry("light", "sim", "drivers.sim.options:SimLightOptions", "drivers.sim.parts:SimLight", "simulated lamp"),
-    Entry("switch", "sim", "drivers.sim.options:SimSwitchOptions", "drivers.sim.parts:SimSwitch", "simulated contact"),
-    Entry("shutter", "sim", "drivers.sim.options:SimShutterOptions", "drivers.sim.parts:SimShutter", "simulated wired release"),
-    Entry("camera", "replay", "drivers.replay:ReplayOptions", "drivers.replay:ReplayCamera", "serves a folder of photographs by position"),
+    Entry("rail", "sim", f"{_SIM}:SimRailOptions", "drivers.sim.rail:SimRail", "simulated rail with physics"),
+    Entry(
+        "camera",
+        "sim",
+        f"{_SIM}:SimCameraOptions",
+        "drivers.sim.camera:SimCamera",
+        "simulated camera with optics",
+    ),
+    Entry("light", "sim", f"{_SIM}:SimLightOptions", "drivers.sim.parts:SimLight", "simulated lamp"),
+    Entry("switch", "sim", f"{_SIM}:SimSwitchOptions", "drivers.sim.parts:SimSwitch", "simulated contact"),
+    Entry(
+        "shutter",
+        "sim",
+        f"{_SIM}:SimShutterOptions",
+        "drivers.sim.parts:SimShutter",
+        "simulated wired release",
+    ),
+    Entry(
+        "camera",
+        "replay",
+        "drivers.replay:ReplayOptions",
+        "drivers.replay:ReplayCamera",
+        "serves a folder of photographs by position",
+    ),
+    _declared("rail", "grbl", "GrblOptions", "Grbl, grblHAL or FluidNC over USB serial"),
+    _declared("rail", "stepdir", "StepDirOptions", "stepper driver on the Pi's own pins"),
+    _declared("camera", "picamera2", "Picamera2Options", "Raspberry Pi camera"),
+    _declared("camera", "gphoto2", "Gphoto2Options", "tethered DSLR or mirrorless camera"),
+    _declared("shutter", "release", "ReleaseOptions", "wired remote release"),
+    _declared("light", "gpio", "GpioLightOptions", "lamp on a pin"),
+    _declared("switch", "gpio", "GpioSwitchOptions", "contact on a pin"),
 )

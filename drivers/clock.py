@@ -193,7 +193,9 @@ class VirtualClock:
                 return False
             while self._waiters and self._waiters[0][2].released.is_set():
                 heapq.heappop(self._waiters)
-            moments = [when for when in (limit_s, self._waiters[0][0] if self._waiters else None) if when is not None]
+            moments = [
+                when for when in (limit_s, self._waiters[0][0] if self._waiters else None) if when is not None
+            ]
             if not moments:
                 return False
             self._now_s = max(self._now_s, min(moments))

@@ -16,7 +16,7 @@ from drivers.base.errors import (
     UnknownDriver,
     Unplugged,
 )
-from drivers.base.options import Options
+from drivers.base.options import CameraOptions, Options, RailOptions
 from drivers.base.protocols import (
     Camera,
     CameraCapabilities,
@@ -37,6 +37,7 @@ __all__ = [
     "AlarmResponse",
     "Camera",
     "CameraCapabilities",
+    "CameraOptions",
     "CameraSettings",
     "CameraTimeout",
     "Driver",
@@ -51,6 +52,7 @@ __all__ = [
     "Options",
     "Rail",
     "RailCapabilities",
+    "RailOptions",
     "RailStatus",
     "Shutter",
     "Switch",

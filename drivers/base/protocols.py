@@ -68,6 +68,9 @@ class RailStatus:
     limit: Limit = Limit.NONE
     alarm: str | None = None
     """In words, when the rail stopped by itself: a limit, a stall, a lost controller."""
+    home_error: int | None = None
+    """Counted position at which the home switch was met, before it was set to zero: drift and lost steps. None when
+    nothing was counted before the last homing."""
 
 
 @runtime_checkable

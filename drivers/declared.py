@@ -1,0 +1,258 @@
+"""Options of drivers that this release declares and cannot drive yet: configs for real rigs can be written and checked.
+
+Facts come from the parts' own documents: Grbl 1.1 settings, picamera2 controls, gphoto2 configuration names.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from drivers.base import (
+    CameraCapabilities,
+    CameraOptions,
+    CameraSettings,
+    Options,
+    RailCapabilities,
+    RailOptions,
+)
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Pin = Annotated[int, Field(ge=0, le=27)]
+"""GPIO number as the SoC counts (GPIO17, not header pin 11)."""
+
+
+class GrblOptions(RailOptions):
+    """A motion controller that speaks Grbl 1.1 over USB serial: Grbl, grblHAL, FluidNC."""
+
+    port: Annotated[str, Field(pattern=r"^(/dev/|usb:|socket:)")]
+    """Where it is: a `/dev/serial/by-id/` path, or `usb:VID:PID`. ttyUSB0 moves when something else is plugged in."""
+    baud: Literal[9600, 19200, 38400, 57600, 115200, 230400, 250000, 460800, 921600] = 115200
+    """Serial speed."""
+    axis: Literal["X", "Y", "Z"] = "X"
+    """The axis that the rail is."""
+    steps_per_mm: Positive
+    """Microsteps per millimetre: the controller's `$100` (X), `$101` (Y) or `$102` (Z)."""
+    max_rate_mm_per_min: Positive = 600.0
+    """Highest speed, as the controller's `$110` to `$112`."""
+    acceleration_mm_per_s2: Positive = 100.0
+    """Acceleration, as the controller's `$120` to `$122`."""
+    travel_um: Positive
+    """From home to the far end; the controller's `$130` to `$132` in millimetres."""
+    backlash_um: NonNegative = 200.0
+    """Lost motion at a reversal. Measure it; until then assume much."""
+    invert: bool = False
+    """The controller's positive direction leads away from the subject."""
+    homing: bool = True
+    """Homing is set up on the controller (`$22=1`); without it no position is ever known."""
+    response_timeout_s: Positive = 2.0
+    """How long a line may wait for its `ok`."""
+    homing_timeout_s: Positive = 60.0
+    """How long homing may take."""
+
+    def declared(self) -> RailCapabilities:
+        """The rail as these options describe it."""
+        return RailCapabilities(
+            name=f"Grbl on {self.port}",
+            microstep_um=1000.0 / self.steps_per_mm,
+            travel_um=self.travel_um,
+            max_speed_um_per_s=self.max_rate_mm_per_min * 1000.0 / 60.0,
+            acceleration_um_per_s2=self.acceleration_mm_per_s2 * 1000.0,
+            backlash_um=self.backlash_um,
+            can_release=True,
+        )
+
+
+class StepDirOptions(RailOptions):
+    """A stepper driver with STEP, DIR and ENABLE on the Pi's own pins. For slow rails: Linux times the pulses."""
+
+    step_pin: Pin
+    """GPIO of STEP."""
+    dir_pin: Pin
+    """GPIO of DIR."""
+    enable_pin: Pin | None = None
+    """GPIO of ENABLE; None: always enabled."""
+    home_pin: Pin
+    """GPIO of the home switch."""
+    far_pin: Pin | None = None
+    """GPIO of the far switch."""
+    switch_closes_to: Literal["ground", "supply"] = "ground"
+    """What the switches connect their pin to when pressed."""
+    normally_closed: bool = True
+    """The switches open when pressed, so that a broken wire stops the rail."""
+    enable_active_low: bool = True
+    """ENABLE is on at low level, as on most stepper drivers."""
+    invert: bool = False
+    """DIR high leads away from the subject."""
+    screw_pitch_um: Positive
+    """Travel of one motor revolution."""
+    full_steps_per_rev: Annotated[int, Field(ge=4, le=1000)] = 200
+    """Full steps of the motor: 200 for 1.8 degrees."""
+    microsteps: Literal[1, 2, 4, 8, 16, 32, 64, 128, 256] = 16
+    """Microsteps per full step, as set on the stepper driver."""
+    travel_um: Positive
+    """From home to the far end."""
+    max_step_rate_hz: Annotated[float, Field(gt=0, le=20_000)] = 1500.0
+    """Highest pulse rate; 1 to 2 kHz is plausible for pulses timed by Linux."""
+    acceleration_um_per_s2: Positive = 5000.0
+    """Acceleration."""
+    profile: Literal["trapezoid", "quintic"] = "trapezoid"
+    """Shape of a move."""
+    backlash_um: NonNegative = 200.0
+    """Lost motion at a reversal. Measure it; until then assume much."""
+    homing_speed_um_per_s: Positive = 1000.0
+    """Speed of the search for the home switch."""
+
+    @property
+    def microstep_um(self) -> float:
+        """Travel of one microstep."""
+        return self.screw_pitch_um / (self.full_steps_per_rev * self.microsteps)
+
+    @model_validator(mode="after")
+    def _pins_differ(self) -> Self:
+        named = (self.step_pin, self.dir_pin, self.enable_pin, self.home_pin, self.far_pin)
+        used = [pin for pin in named if pin is not None]
+        if len(set(used)) < len(used):
+            raise ValueError("step_pin, dir_pin, enable_pin, home_pin and far_pin must be different pins")
+        return self
+
+    def declared(self) -> RailCapabilities:
+        """The rail as these options describe it."""
+        return RailCapabilities(
+            name=f"STEP/DIR on GPIO{self.step_pin}/{self.dir_pin}",
+            microstep_um=self.microstep_um,
+            travel_um=self.travel_um,
+            max_speed_um_per_s=self.max_step_rate_hz * self.microstep_um,
+            acceleration_um_per_s2=self.acceleration_um_per_s2,
+            backlash_um=self.backlash_um,
+            can_release=self.enable_pin is not None,
+        )
+
+
+class Picamera2Options(CameraOptions):
+    """A Raspberry Pi camera through picamera2 (from apt, `python3-picamera2`)."""
+
+    camera: Annotated[int, Field(ge=0, le=3)] = 0
+    """Which camera, as `rpicam-hello --list-cameras` counts."""
+    width: Annotated[int, Field(ge=64, le=20_000)] = 4056
+    """Pixels across; the Pi HQ camera has 4056, and modes of 2028 and 1332."""
+    height: Annotated[int, Field(ge=64, le=20_000)] = 3040
+    """Pixels down."""
+    format: Literal["jpeg", "dng"] = "jpeg"
+    """What is stored."""
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 95
+    """Of a JPEG."""
+    exposure_s: Annotated[float, Field(gt=0, le=600)] = 0.02
+    """Exposure time, locked."""
+    gain: Annotated[float, Field(ge=1, le=64)] = 1.0
+    """Analogue gain, locked."""
+    red_gain: Annotated[float, Field(gt=0, le=32)] = 2.0
+    """White balance, locked: gain of red."""
+    blue_gain: Annotated[float, Field(gt=0, le=32)] = 2.0
+    """White balance, locked: gain of blue."""
+    lens_position: NonNegative | None = None
+    """Focus in dioptres, locked, for modules that have autofocus."""
+    frame_period_s: Positive = 0.1
+    """From one frame of the sensor to the next: 10 a second at full size."""
+    buffers: Annotated[int, Field(ge=1, le=8)] = 2
+    """Frames in memory. Few: the contiguous memory they need runs out."""
+
+    def declared(self) -> CameraCapabilities:
+        """The camera as these options describe it."""
+        bytes_per_pixel = 1.5 if self.format == "dng" else 0.5
+        settings = CameraSettings(
+            self.exposure_s, self.gain, (self.red_gain, self.blue_gain), self.lens_position
+        )
+        return CameraCapabilities(
+            name=f"Pi camera {self.camera}",
+            width=self.width,
+            height=self.height,
+            suffix=".dng" if self.format == "dng" else ".jpg",
+            frame_bytes=round(self.width * self.height * bytes_per_pixel),
+            exposure_s=self.exposure_s,
+            overhead_s=max(self.frame_period_s, self.exposure_s),
+            transfer_s=0.3,
+            settings=settings,
+        )
+
+
+class Gphoto2Options(CameraOptions):
+    """A tethered DSLR or mirrorless camera through libgphoto2."""
+
+    model: str | None = None
+    """As `gphoto2 --auto-detect` names it; None: the only one there is."""
+    width: Annotated[int, Field(ge=64, le=30_000)] = 6016
+    """Pixels across."""
+    height: Annotated[int, Field(ge=64, le=30_000)] = 4016
+    """Pixels down."""
+    suffix: Annotated[str, Field(pattern=r"^\.[a-z0-9]{2,4}$")] = ".jpg"
+    """Ending of the files it stores, small letters: .jpg, .cr3, .nef."""
+    frame_mb: Positive = 10.0
+    """Typical size of one picture, in millions of bytes."""
+    exposure_s: Annotated[float, Field(gt=0, le=600)] = 0.02
+    """Exposure time, as set on the camera and locked."""
+    iso: Annotated[int, Field(ge=25, le=409_600)] = 100
+    """Sensitivity, locked."""
+    mirror_up_s: NonNegative = 0.0
+    """Wait between mirror and shutter; 0: no mirror, or none locked up."""
+    capture_target: Literal["memory", "card"] = "memory"
+    """Where the camera keeps the picture until it is fetched."""
+    transfer_s: NonNegative = 1.0
+    """Expected time from the shutter closing to the data being here."""
+
+    def declared(self) -> CameraCapabilities:
+        """The camera as these options describe it."""
+        return CameraCapabilities(
+            name=self.model or "gphoto2 camera",
+            width=self.width,
+            height=self.height,
+            suffix=self.suffix,
+            frame_bytes=round(self.frame_mb * 1e6),
+            exposure_s=self.exposure_s,
+            overhead_s=0.2 + self.mirror_up_s,
+            transfer_s=self.transfer_s,
+            settings=CameraSettings(exposure_s=self.exposure_s),
+        )
+
+
+class ReleaseOptions(Options):
+    """A wired remote release through opto-couplers."""
+
+    release_pin: Pin
+    """GPIO of the full press."""
+    focus_pin: Pin | None = None
+    """GPIO of the half press; None: not wired."""
+    half_press_s: NonNegative = 0.2
+    """Half press before the full one, to wake the camera."""
+    mirror_up_s: NonNegative = 0.0
+    """First press raises the mirror, the second after this time exposes; 0: one press."""
+    recycle_s: NonNegative = 0.0
+    """Wait after an exposure, for a flash to charge."""
+    sync_pin: Pin | None = None
+    """GPIO of the camera's sync contact, as proof of the exposure; None: not wired."""
+
+
+class GpioLightOptions(Options):
+    """A lamp switched by a pin, through a transistor or relay."""
+
+    pin: Pin
+    """GPIO that switches it."""
+    active_low: bool = False
+    """On at low level, as on many relay boards."""
+    warm_up_s: NonNegative = 0.0
+    """From switching on to steady light."""
+
+
+class GpioSwitchOptions(Options):
+    """A contact on a pin: e-stop, button, limit."""
+
+    pin: Pin
+    """GPIO it is wired to."""
+    closes_to: Literal["ground", "supply"] = "ground"
+    """What it connects the pin to."""
+    normally_closed: bool = False
+    """It opens when pressed. Use it for an e-stop: a broken wire then counts as pressed."""
+    debounce_s: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Changes shorter than this are not looked at."""

@@ -1,0 +1,253 @@
+"""What a simulated rig can be told. Imports nothing heavy: every config is checked through these.
+
+Faults happen on request only, by number or by probability, and are drawn from the rig's seed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from drivers.base import (
+    CameraCapabilities,
+    CameraOptions,
+    CameraSettings,
+    Options,
+    RailCapabilities,
+    RailOptions,
+)
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Chance = Annotated[float, Field(ge=0, le=1)]
+
+
+class SimRailFaults(Options):
+    """What goes wrong with the rail. Moves are counted from 1 since `open()`; jogs and homing do not count."""
+
+    stall_after_moves: Count | None = None
+    """After this many moves the motor stalls halfway through the next one, and the controller does not notice."""
+    lose_steps: Count = 0
+    """Microsteps that one move loses without notice."""
+    lose_steps_at_move: Annotated[int, Field(ge=1)] = 1
+    """The move that loses them."""
+    unplug_after_moves: Count | None = None
+    """After this many moves the controller disappears halfway through the next one, until it is opened again."""
+    home_switch_broken: bool = False
+    """The home switch never closes: homing ends in an alarm."""
+
+
+class SimRailOptions(RailOptions):
+    """A lead screw rail with a stepper motor, and a camera on it that rings after each move."""
+
+    screw_pitch_um: Positive = 2000.0
+    """Travel of one motor revolution."""
+    full_steps_per_rev: Annotated[int, Field(ge=4, le=1000)] = 200
+    """Full steps of the motor."""
+    microsteps: Annotated[int, Field(ge=1, le=256)] = 16
+    """Microsteps per full step. With pitch and full steps they make the smallest move."""
+    travel_um: Positive = 60_000.0
+    """From home to the far end."""
+    max_speed_um_per_s: Positive = 10_000.0
+    """Highest speed."""
+    acceleration_um_per_s2: Positive = 200_000.0
+    """Highest acceleration."""
+    profile: Literal["trapezoid", "quintic"] = "quintic"
+    """Shape of a move: constant accelerations, or the smooth fifth-order polynomial that hardly rings."""
+    quintic_min_periods: NonNegative = 3.0
+    """A quintic move lasts at least so many periods of the ringing; 0: as fast as speed and acceleration allow."""
+    backlash_um: NonNegative = 25.0
+    """Lost motion of screw and nut at a reversal."""
+    microstep_error: Annotated[float, Field(ge=0, le=0.2)] = 0.04
+    """Periodic error of the motor, as a share of a full step."""
+    ring_hz: Annotated[float, Field(ge=1, le=500)] = 15.0
+    """Natural frequency of the camera on its mount."""
+    ring_damping: Annotated[float, Field(gt=0, lt=1)] = 0.03
+    """Damping ratio of that ringing."""
+    ring_coupling: Annotated[float, Field(ge=0, le=10)] = 0.3
+    """Sideways shift of the image, in subject micrometres per micrometre of ringing along the rail."""
+    thermal_drift_um_per_hour: float = 0.0
+    """Rate at which screw and stand grow at first. Negative: they shrink."""
+    thermal_time_constant_s: Positive = 3600.0
+    """After this long two thirds of the drift are over."""
+    start_um: float | None = None
+    """Where the carriage stands at power on; nobody is told. None: somewhere in the travel, by the rig's seed."""
+    homing_speed_um_per_s: Positive = 8000.0
+    """Speed of the search for the home switch; the last approach takes a tenth of it."""
+    pull_off_um: Positive = 500.0
+    """Zero lies this far from the home switch. More than the backlash."""
+    far_switch_um: Positive = 500.0
+    """The far switch closes this far beyond the end of the travel."""
+    faults: SimRailFaults = SimRailFaults()
+    """What goes wrong."""
+
+    @property
+    def full_step_um(self) -> float:
+        """Travel of one full step."""
+        return self.screw_pitch_um / self.full_steps_per_rev
+
+    @property
+    def microstep_um(self) -> float:
+        """Travel of one microstep."""
+        return self.full_step_um / self.microsteps
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.pull_off_um <= self.backlash_um:
+            raise ValueError("pull_off_um must be more than backlash_um, or zero lies on the home switch")
+        if self.start_um is not None and not -self.pull_off_um <= self.start_um <= self.travel_um:
+            raise ValueError("start_um must lie between the home switch (-pull_off_um) and travel_um")
+        return self
+
+    def declared(self) -> RailCapabilities:
+        """The rail as described here."""
+        return RailCapabilities(
+            name="simulated rail",
+            microstep_um=self.microstep_um,
+            travel_um=self.travel_um,
+            max_speed_um_per_s=self.max_speed_um_per_s,
+            acceleration_um_per_s2=self.acceleration_um_per_s2,
+            backlash_um=self.backlash_um,
+            can_release=True,
+        )
+
+
+class Fault(Options):
+    """When one kind of fault happens. Captures are counted from 1 since `open()`."""
+
+    at: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Numbers of the captures it happens to."""
+    probability: Chance = 0.0
+    """Chance that it happens to any other capture."""
+
+
+class SimCameraFaults(Options):
+    """What goes wrong with the camera."""
+
+    hang: Fault = Fault()
+    """The exposure never ends."""
+    hang_transfer: Fault = Fault()
+    """The data never come."""
+    lost: Fault = Fault()
+    """The exposure ends, and its data cannot be read."""
+    black: Fault = Fault()
+    """A black frame."""
+    truncated: Fault = Fault()
+    """The data end in the middle."""
+    stale: Fault = Fault()
+    """An older frame of the rolling buffer is served, with its true times."""
+    duplicate: Fault = Fault()
+    """The previous picture is served once more."""
+    drift: Fault = Fault()
+    """Exposure time and gain have changed, and say so when read back."""
+
+
+class SimCameraOptions(CameraOptions):
+    """A free-running sensor with a rolling buffer, behind a macro lens, looking at a scene with height."""
+
+    width: Annotated[int, Field(ge=16, le=20_000)] = 1014
+    """Pixels across."""
+    height: Annotated[int, Field(ge=16, le=20_000)] = 760
+    """Pixels down."""
+    scene: Literal["ring", "insect", "tilt"] = "ring"
+    """The subject: a ring on a stand, an insect-like body with hairs and wires, or a shallow textured tilt."""
+    near_um: NonNegative = 10_000.0
+    """Rail position at which the subject's nearest point is in focus."""
+    far_um: NonNegative = 14_000.0
+    """Rail position at which its farthest point is in focus."""
+    magnification: Positive = 1.0
+    """Image size over subject size."""
+    f_number: Positive = 5.6
+    """As set on the lens."""
+    pixel_pitch_um: Positive = 6.2
+    """Distance of two pixels on the sensor."""
+    pupil_to_focus_um: Positive | None = 100_000.0
+    """Entrance pupil to the plane in focus; it sets how much a step of the rail changes the size of the image. None: a
+    telecentric lens, whose image keeps its size."""
+    exposure_s: Annotated[float, Field(gt=0, le=60)] = 0.02
+    """Exposure time."""
+    frame_period_s: Positive = 0.1
+    """From the start of one frame of the sensor to the next; never shorter than the exposure."""
+    buffers: Annotated[int, Field(ge=1, le=16)] = 3
+    """Finished frames that the rolling buffer holds."""
+    mode: Literal["fresh", "naive"] = "fresh"
+    """`fresh`: waits for a frame exposed when it was asked or later; `naive`: takes the newest finished one, as a plain
+    capture on a Pi does, which right after a move is a picture of the previous position."""
+    read_noise: NonNegative = 0.5
+    """Noise of the read-out, standard deviation in 8-bit levels."""
+    photons_full_scale: Positive = 40_000.0
+    """Photons that make a white pixel; shot noise follows."""
+    flicker: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Relative standard deviation of the brightness from frame to frame."""
+    format: Literal["jpeg", "png"] = "jpeg"
+    """What the camera delivers."""
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 95
+    """Quality of its JPEG."""
+    transfer_s: NonNegative = 0.05
+    """From the shutter closing to the data being here."""
+    threads: Annotated[int, Field(ge=1, le=16)] = 2
+    """Threads that render the picture."""
+    faults: SimCameraFaults = SimCameraFaults()
+    """What goes wrong."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.far_um <= self.near_um:
+            raise ValueError("far_um must be more than near_um: positions grow toward the subject")
+        return self
+
+    @property
+    def period_s(self) -> float:
+        """The sensor's real frame period."""
+        return max(self.frame_period_s, self.exposure_s)
+
+    @property
+    def suffix(self) -> str:
+        """File name ending of its pictures."""
+        return {"jpeg": ".jpg", "png": ".png"}[self.format]
+
+    def declared(self) -> CameraCapabilities:
+        """The camera as described here."""
+        bytes_per_pixel = (
+            2.0 if self.format == "png" else 0.15 + 0.6 * max(0.0, (self.jpeg_quality - 70) / 30) ** 2
+        )
+        return CameraCapabilities(
+            name=f"simulated camera, {self.scene}",
+            width=self.width,
+            height=self.height,
+            suffix=self.suffix,
+            frame_bytes=round(self.width * self.height * bytes_per_pixel),
+            exposure_s=self.exposure_s,
+            overhead_s=self.period_s / 2 if self.mode == "fresh" else 0.0,
+            transfer_s=self.transfer_s,
+            settings=CameraSettings(exposure_s=self.exposure_s, gain=1.0),
+        )
+
+
+class SimLightOptions(Options):
+    """A lamp. Where a rig has one, its simulated camera sees next to nothing while it is off."""
+
+    brightness: Annotated[float, Field(gt=0, le=4)] = 1.0
+    """Light on the subject; 1 is what the scene is meant for."""
+    broken: bool = False
+    """It can be switched and stays dark."""
+
+
+class SimSwitchOptions(Options):
+    """A contact that a test, or a time, presses."""
+
+    pressed: bool = False
+    """Pressed from the start."""
+    press_after_s: NonNegative | None = None
+    """Pressed by itself so long after opening."""
+    press_for_s: Positive | None = None
+    """How long that lasts. None: for good."""
+
+
+class SimShutterOptions(Options):
+    """A wired release that keeps a list of its presses."""
+
+    max_exposure_s: Positive = 60.0
+    """Longest press it accepts."""
