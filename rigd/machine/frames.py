@@ -70,12 +70,15 @@ def _hand_on(state: State, exposure: int, evidence: Evidence) -> Step:
 
 
 def _taken(state: State) -> State:
-    """The frame needs no more exposure, unless its verdict says so later."""
+    """The frame needs no more exposure, unless its verdict says so later.
+
+    Another frame may have been put in line for a retake while this one was exposed: only its own entry goes.
+    """
     stack = the_stack(state)
     if stack.compare is not None:
         return with_stack(state, compare=None)
-    if stack.retakes:
-        return with_stack(state, retakes=stack.retakes[1:])
+    if stack.frame in stack.retakes:
+        return with_stack(state, retakes=tuple(frame for frame in stack.retakes if frame != stack.frame))
     return with_stack(state, cursor=stack.cursor + 1)
 
 
