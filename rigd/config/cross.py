@@ -7,6 +7,7 @@ Checks of the plan are in `cross_plan`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from drivers import registry
 from rigd.config import cross_plan
@@ -116,15 +117,29 @@ def drivers_to_come(parts: Parts) -> Iterator[Problem]:
     for section, device in parts.devices().items():
         entry = registry.find(device.kind, device.driver)
         if entry.target is None:
-            reason = f" ({entry.why_not})" if entry.why_not else ""
-            message = f"'{entry.name}' is checked, but this release cannot drive it yet{reason}"
-            yield parts.problem(f"{section}.driver", message, "")
+            reason = entry.why_not or "this release cannot drive it yet"
+            yield parts.problem(f"{section}.driver", f"driver '{entry.name}': {reason}", "")
+
+
+def releases_in_use(parts: Parts) -> Iterator[Problem]:
+    """A wired release that nothing presses."""
+    if parts.device("shutter") is not None:
+        yield parts.problem("shutter", "no camera of this release is fired by a wired release", "")
+
+
+def folders_there(parts: Parts) -> Iterator[Problem]:
+    """A folder of photographs that is not there yet; it may come with `--set`, or from another machine."""
+    for section, device in parts.devices().items():
+        folder = getattr(device.options, "folder", None)
+        if isinstance(folder, Path) and not folder.is_dir():
+            fix = f"give another with --set {section}.folder=..."
+            yield parts.problem(f"{section}.folder", f"there is no folder {folder}", fix)
 
 
 def settle_at_all(parts: Parts) -> Iterator[Problem]:
-    """A rig that does not wait rings into its exposures."""
-    settle = parts.settle
-    if settle is not None and settle.fixed_s == 0:
+    """A rig that does not wait rings into its exposures; photographs of a replay do not ring."""
+    settle, camera = parts.settle, parts.device("camera")
+    if settle is not None and settle.fixed_s == 0 and not (camera is not None and camera.driver == "replay"):
         yield parts.problem(
             "settle.fixed_s", "exposures begin the moment motion ends", "0.3 is a start for most rigs"
         )
@@ -140,4 +155,4 @@ CHECKS: tuple[Check, ...] = (
     simulated_together,
     pins_used_once,
 )
-ADVICE: tuple[Check, ...] = (drivers_to_come, settle_at_all)
+ADVICE: tuple[Check, ...] = (drivers_to_come, releases_in_use, folders_there, settle_at_all)

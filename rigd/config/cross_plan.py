@@ -27,6 +27,8 @@ class Extent:
     """Between two frames, evened out."""
     frames: int
     """From near to far, both included, without margins."""
+    far_um: float
+    """Highest position without margin."""
     first_um: float
     """Lowest position of a frame, margin included."""
     last_um: float
@@ -42,27 +44,31 @@ def extent(parts: Parts) -> Extent | None:
     plan = parts.plan
     if plan is None or len(_given(plan)) != 2:
         return None
-    frames = plan.frames
-    if frames == "all":
-        frames = parts.camera_is.max_frames if parts.camera_is is not None else None
-        if frames is None or frames < 2:
-            return None
-    if plan.far_um is not None and plan.far_um < plan.near_um:
+    frames = _frames(parts, plan)
+    if frames is None or (plan.far_um is not None and plan.far_um <= plan.near_um):
         return None
-    if frames is None:
-        assert plan.far_um is not None
-        assert plan.step_um is not None
-        frames = math.ceil(_spans(plan.far_um - plan.near_um, plan.step_um) - 1e-9) + 1
     far_um = plan.far_um if plan.far_um is not None else plan.near_um + (plan.step_um or 0.0) * (frames - 1)
-    step_um = (far_um - plan.near_um) / (frames - 1) if frames > 1 else plan.step_um or 0.0
+    step_um = (far_um - plan.near_um) / (frames - 1)
     first_um, last_um = plan.near_um - plan.margin_frames * step_um, far_um + plan.margin_frames * step_um
-    backlash_um = parts.rail_is.backlash_um if parts.rail_is is not None else 0.0
     overshoot_um = plan.overshoot_um
     if overshoot_um is None:
+        backlash_um = parts.rail_is.backlash_um if parts.rail_is is not None else 0.0
         overshoot_um = max(OVERSHOOT_PER_BACKLASH * backlash_um, step_um)
     forward = plan.direction == "near_to_far"
     backs_off_to_um = first_um - overshoot_um if forward else last_um + overshoot_um
-    return Extent(step_um, frames, first_um, last_um, overshoot_um, backs_off_to_um)
+    return Extent(step_um, frames, far_um, first_um, last_um, overshoot_um, backs_off_to_um)
+
+
+def _frames(parts: Parts, plan: PlanSection) -> int | None:
+    """How many frames from near to far; None where only the camera knows."""
+    if isinstance(plan.frames, int):
+        return plan.frames
+    if plan.frames == "all":
+        most = parts.camera_is.max_frames if parts.camera_is is not None else None
+        return most if most is not None and most >= 2 else None
+    if plan.far_um is None or plan.step_um is None or plan.far_um <= plan.near_um:
+        return None
+    return max(2, math.ceil(_spans(plan.far_um - plan.near_um, plan.step_um) - 1e-9) + 1)
 
 
 def _spans(length_um: float, step_um: float) -> float:
@@ -77,9 +83,16 @@ def _given(plan: PlanSection) -> list[str]:
 def near_before_far(parts: Parts) -> Iterator[Problem]:
     """Near comes before far: positions grow toward the subject."""
     plan = parts.plan
-    if plan is not None and plan.far_um is not None and plan.far_um < plan.near_um:
-        message = f"near and far the wrong way round: near_um {number(plan.near_um)} is above far_um {number(plan.far_um)}"
-        yield parts.problem("plan.near_um", message, "swap near_um and far_um")
+    if plan is None or plan.far_um is None or plan.far_um > plan.near_um:
+        return
+    if plan.far_um == plan.near_um:
+        yield parts.problem(
+            "plan.far_um", "near and far are the same", "a stack goes from near_um up to far_um"
+        )
+        return
+    near, far = number(plan.near_um), number(plan.far_um)
+    message = f"near and far the wrong way round: near_um {near} is above far_um {far}"
+    yield parts.problem("plan.near_um", message, "swap near_um and far_um")
 
 
 def determined_once(parts: Parts) -> Iterator[Problem]:
@@ -109,6 +122,36 @@ def all_frames_of_what(parts: Parts) -> Iterator[Problem]:
     elif capabilities.max_frames < 2:
         message = f"frames: all, but the camera has only {capabilities.max_frames}"
         yield parts.problem("plan.frames", message, "a stack has two frames or more")
+
+
+def all_frames_where_they_are(parts: Parts) -> Iterator[Problem]:
+    """`frames: all` goes where the photographs of a replay lie."""
+    plan = parts.plan
+    if plan is not None and plan.frames == "all":
+        yield from _beside_the_photographs(parts, plan)
+
+
+def some_frames_where_they_are(parts: Parts) -> Iterator[Problem]:
+    """Other plans may pick from the photographs of a replay, and had better know it."""
+    plan = parts.plan
+    if plan is not None and plan.frames != "all":
+        yield from _beside_the_photographs(parts, plan)
+
+
+def _beside_the_photographs(parts: Parts, plan: PlanSection) -> Iterator[Problem]:
+    """Where a camera lays out its pictures along the rail, and the plan goes elsewhere."""
+    camera, reach = parts.device("camera"), extent(parts)
+    pairs = (
+        ("near_um", plan.near_um, "first_um"),
+        ("step_um", reach.step_um if reach else plan.step_um, "step_um"),
+    )
+    for key, planned, laid_out in pairs:
+        is_at = getattr(camera.options, laid_out, None) if camera is not None else None
+        if planned is not None and isinstance(is_at, float) and abs(planned - is_at) > ROUNDING_UM:
+            message = f"{_rounded(planned)} differs from camera.{laid_out}, {_rounded(is_at)}: pictures are taken twice or left out"
+            yield parts.problem(
+                f"plan.{key}", message, f"{key}: {_rounded(is_at)}, or change camera.{laid_out}"
+            )
 
 
 def enough_frames(parts: Parts) -> Iterator[Problem]:
@@ -166,53 +209,47 @@ def plan_within_limits(parts: Parts) -> Iterator[Problem]:
     plan, limits, reach = parts.plan, parts.limits, extent(parts)
     if plan is None or limits is None or limits.min_um >= limits.max_um:
         return
-    ends = {"near_um": plan.near_um, "far_um": plan.far_um}
-    outside = [name for name, at in ends.items() if at is not None and not _inside(at, limits)]
-    for name in outside:
-        message = f"{number(ends[name] or 0.0)} is outside the limits"
-        yield parts.problem(
-            f"plan.{name}", message, f"{name}: {number(limits.min_um)} to {number(limits.max_um)}"
-        )
+    right = f"{number(limits.min_um)} to {number(limits.max_um)}"
+    ends = {"near_um": plan.near_um} | ({"far_um": plan.far_um} if plan.far_um is not None else {})
+    outside = {name: at for name, at in ends.items() if not limits.min_um <= at <= limits.max_um}
+    for name, at in outside.items():
+        yield parts.problem(f"plan.{name}", f"{number(at)} is outside the limits", f"{name}: {right}")
     if outside or reach is None:
         return
-    if plan.far_um is None and not _inside(reach.last_um - plan.margin_frames * reach.step_um, limits):
-        far_um = reach.last_um - plan.margin_frames * reach.step_um
-        message = (
-            f"{reach.frames} frames of {number(reach.step_um)} µm end at {number(far_um)}, outside the limits"
-        )
+    slack_um = parts.rail_is.microstep_um / 2 if parts.rail_is is not None else ROUNDING_UM
+    room = (limits.min_um - slack_um, limits.max_um + slack_um)
+    if not room[0] <= reach.far_um <= room[1]:
+        steps = f"{reach.frames} frames of {number(reach.step_um)} µm"
         most = int(_spans(limits.max_um - plan.near_um, reach.step_um) + 1e-9) + 1
+        message = f"{steps} end at {_rounded(reach.far_um)}, outside the limits"
         yield parts.problem("plan.frames", message, f"at most {most} frames with this step")
         return
-    yield from _margins_and_run_up(parts, plan, limits, reach)
-
-
-def _margins_and_run_up(parts: Parts, plan: PlanSection, limits: Limits, reach: Extent) -> Iterator[Problem]:
-    margin_um = plan.margin_frames * reach.step_um
-    outside = [at for at in (reach.first_um, reach.last_um) if not _inside(at, limits)]
-    for at in outside:
-        message = f"with {plan.margin_frames} margin frames the stack reaches {number(round(at, 3))}, outside the limits"
-        yield parts.problem("plan.margin_frames", message, "fewer margin frames, or wider limits")
-    if not outside and not _inside(reach.backs_off_to_um, limits):
-        forward = plan.direction == "near_to_far"
-        nearest = (
-            limits.min_um + reach.overshoot_um + margin_um
-            if forward
-            else limits.max_um - reach.overshoot_um - margin_um
-        )
-        end = "near_um" if forward or plan.far_um is None else "far_um"
+    beyond = [at for at in (reach.first_um, reach.last_um) if not room[0] <= at <= room[1]]
+    for at in beyond:
         message = (
-            f"the run-up of {number(round(reach.overshoot_um, 3))} µm before the first frame begins at"
-            f" {number(round(reach.backs_off_to_um, 3))}, outside the limits"
+            f"with {plan.margin_frames} margin frames the stack reaches {_rounded(at)}, outside the limits"
         )
-        if forward:
-            fix = f"near_um: {number(round(nearest, 3))} or more"
-        else:
-            fix = f"end the stack, margins included, at {number(round(nearest + margin_um, 3))} or less"
-        yield parts.problem(f"plan.{end}", message, f"{fix}, a smaller overshoot_um, or wider limits")
+        yield parts.problem("plan.margin_frames", message, "fewer margin frames, or wider limits")
+    if not beyond and not room[0] <= reach.backs_off_to_um <= room[1]:
+        yield _no_room_to_run_up(parts, plan, limits, reach)
 
 
-def _inside(at_um: float, limits: Limits) -> bool:
-    return limits.min_um - ROUNDING_UM <= at_um <= limits.max_um + ROUNDING_UM
+def _no_room_to_run_up(parts: Parts, plan: PlanSection, limits: Limits, reach: Extent) -> Problem:
+    message = (
+        f"the run-up of {_rounded(reach.overshoot_um)} µm before the first frame begins at"
+        f" {_rounded(reach.backs_off_to_um)}, outside the limits"
+    )
+    needed_um = reach.overshoot_um + plan.margin_frames * reach.step_um
+    if plan.direction == "near_to_far":
+        path, fix = "plan.near_um", f"near_um: {_rounded(limits.min_um + needed_um)} or more"
+    else:
+        path = "plan.far_um" if plan.far_um is not None else "plan.frames"
+        fix = f"a farthest plane at {_rounded(limits.max_um - needed_um)} or less"
+    return parts.problem(path, message, f"{fix}, a smaller overshoot_um, or wider limits")
+
+
+def _rounded(length_um: float) -> str:
+    return number(round(length_um, 3))
 
 
 def step_beside_microstep_error(parts: Parts) -> Iterator[Problem]:
@@ -245,6 +282,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     near_before_far,
     determined_once,
     all_frames_of_what,
+    all_frames_where_they_are,
     enough_frames,
     step_of_a_microstep,
     overshoot_beats_backlash,

@@ -14,7 +14,7 @@ from rigd.config.model import DriverConfig
 from rigd.config.problems import Problem
 from rigd.config.source import Keys, Source, dotted
 
-KIND_OF_SECTION = {"rail": "rail", "camera": "camera", "light": "light"}
+KIND_OF_SECTION = {"rail": "rail", "camera": "camera", "shutter": "shutter", "light": "light"}
 """The section of a single driver, and the kind of driver it takes. `switches` is a mapping of drivers of kind `switch`."""
 
 

@@ -40,7 +40,7 @@ PLAIN_SECTIONS: Mapping[str, type[Section]] = {
     "storage": Storage,
     "service": Service,
 }
-_LEFT_AWAY_WHEN_EMPTY = {"plan", "light"}
+_LEFT_AWAY_WHEN_EMPTY = {"plan", "shutter", "light"}
 _STARTS = {
     "rail": "add 'rail:' with 'driver: sim' below it, or another driver of docs/config.md",
     "camera": "add 'camera:' with 'driver: sim' below it, or another driver of docs/config.md",
@@ -142,9 +142,7 @@ def _sections(source: Source, folder: Path | None) -> Parts:
         sections["storage"] = storage.model_copy(update={"sessions": expand_user(storage.sessions)})
     for name, fix in _STARTS.items():
         if name not in source.data:
-            source.problems.append(
-                Problem(source.file, name, None, None, f"section '{name}' is missing", fix)
-            )
+            source.problems.append(Problem(source.file, name, 1, 1, f"section '{name}' is missing", fix))
     defaults = {
         name: model() for name, model in PLAIN_SECTIONS.items() if name not in {"limits", "plan", *sections}
     }

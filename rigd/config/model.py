@@ -49,7 +49,7 @@ class Jog(Section):
 
 
 class PlanSection(Section):
-    """The stack to take: two of near, far and one of step, frames. See `rigd plan --help`."""
+    """The stack to take: near, and two of far, step and frames; the third follows. `rigd plan` shows what comes of it."""
 
     near_um: NonNegative
     """Rail position at which the nearest plane of the subject is in focus."""
@@ -150,6 +150,8 @@ class RigConfig(Section):
     """The motorised axis."""
     camera: DriverConfig
     """What takes the frames."""
+    shutter: DriverConfig | None = None
+    """A wired release, for cameras that are fired by one. Left away: the camera driver fires its camera itself."""
     light: DriverConfig | None = None
     """A lamp that is on for a stack only. Left away: there is none to switch."""
     switches: dict[str, DriverConfig] = {}
@@ -178,9 +180,9 @@ class DriverConfig(Section):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     kind: str
-    """`rail`, `camera`, `light` or `switch`."""
+    """`rail`, `camera`, `shutter`, `light` or `switch`."""
     driver: str
-    """The driver's name; `rigd check` lists those there are."""
+    """The driver's name, such as `sim`."""
     options: SerializeAsAny[Options]
     """As the driver declares them."""
 

@@ -35,7 +35,8 @@ what would be right, and prints the resolved rig when nothing is. The files in `
 - `--set section.key=value` lays one value over the file for one run; the value is read as YAML.
 - Relative paths in a driver's options start from the folder of the config (from the current folder when given with `--set`);
   `storage.sessions` starts from the current folder.
-- *required* in the column "default" marks a key without which its section is refused; `—` means that there is no value.
+- *required* in the column "default" marks a key without which its section is refused; `—` means that there is no value, which can also be written:
+  `null`, or `None` in the descriptions.
 """
 
 
@@ -46,20 +47,21 @@ def config_reference() -> str:
 
 def _sections() -> Iterator[str]:
     yield "## Sections\n"
-    yield "| section | what it is | |\n| --- | --- | --- |"
+    yield "| section | what it is | needed |\n| --- | --- | --- |"
     for name, field in RigConfig.model_fields.items():
         what = "required" if field.is_required() else "optional"
         yield f"| `{name}` | {_cell(fields.describe(field))} | {what} |"
     yield ""
-    for name, model in PLAIN_SECTIONS.items():
+    for name in RigConfig.model_fields:
         yield f"### {name}\n"
-        yield f"{_doc(model)}\n"
-        yield from _table(model)
-    for section in (*KIND_OF_SECTION, "switches"):
-        kind = KIND_OF_SECTION.get(section, "switch")
-        yield f"### {section}\n"
-        names = ", ".join(f"[`{entry.name}`](#{_anchor(entry)})" for entry in _entries(kind))
-        if section == "switches":
+        if name in PLAIN_SECTIONS:
+            yield f"{_doc(PLAIN_SECTIONS[name])}\n"
+            yield from _table(PLAIN_SECTIONS[name])
+            continue
+        names = ", ".join(
+            f"[`{entry.name}`](#{_anchor(entry)})" for entry in _entries(KIND_OF_SECTION.get(name, "switch"))
+        )
+        if name == "switches":
             yield f"A mapping: a name for each contact, and under it `driver:`, one of {names}, and that driver's options.\n"
         else:
             yield f"`driver:`, one of {names}, and that driver's options beside it.\n"
@@ -73,7 +75,8 @@ def _drivers() -> Iterator[str]:
             model = registry.options_class(entry)
             yield f"{entry.summary[:1].upper()}{entry.summary[1:]}. Under {place}.\n"
             if entry.target is None:
-                yield f"*Checked, but this release cannot drive it yet: {entry.why_not}.*\n"
+                why = entry.why_not or "this release cannot drive it yet"
+                yield f"*{why[:1].upper()}{why[1:]}.*\n"
             yield f"{_doc(model)}\n"
             yield from _table(model)
 
@@ -95,7 +98,7 @@ def _table(model: type[BaseModel]) -> Iterator[str]:
     if not rows:
         yield "No options.\n"
         return
-    yield "| key | type | unit | default | bounds | |\n| --- | --- | --- | --- | --- | --- |"
+    yield "| key | type | unit | default | bounds | meaning |\n| --- | --- | --- | --- | --- | --- |"
     yield from rows
     yield ""
 

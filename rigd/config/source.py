@@ -198,16 +198,10 @@ def _compose(source: Source, text: str, path: Keys) -> None:
         )
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        source.problems.append(
-            Problem(
-                source.file,
-                "",
-                line,
-                None,
-                f"not YAML: character #x{ord(str(error.character)[:1] or ' '):04x}",
-                "remove it",
-            )
-        )
+        message = f"not YAML: the character {error.character!r}"
+        if isinstance(error.character, int):
+            message = f"not YAML: the character U+{error.character:04X}"
+        source.problems.append(Problem(source.file, "", line, None, message, "remove it"))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         _fail(source, f"not YAML: {error}", "see the examples in config/")
     else:
@@ -238,7 +232,7 @@ def _plain(source: Source, node: yaml.Node, path: Keys) -> Any:
                 source.values[path], dotted(path), "half a character (\\ud800 to \\udfff)", "write it whole"
             )
         )
-        return None
+        return ""
     source.texts[path] = node.value
     return node.value if node.style else scalar(node.value)
 

@@ -10,7 +10,14 @@ _UNITS: dict[str, dict[str, float]] = {
     "length": {"nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "in": 25400.0, "inch": 25400.0},
     "time": {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0},
     "frequency": {"hz": 1.0, "khz": 1e3, "mhz": 1e6},
-    "speed": {"um_per_s": 1.0, "mm_per_s": 1e3, "cm_per_s": 1e4, "m_per_s": 1e6, "mm_per_min": 1e3 / 60},
+    "speed": {
+        "um_per_s": 1.0,
+        "mm_per_s": 1e3,
+        "cm_per_s": 1e4,
+        "m_per_s": 1e6,
+        "mm_per_min": 1e3 / 60,
+        "um_per_hour": 1 / 3600,
+    },
     "acceleration": {"um_per_s2": 1.0, "mm_per_s2": 1e3, "cm_per_s2": 1e4, "m_per_s2": 1e6},
     "size": {"kb": 1e-3, "mb": 1.0, "gb": 1e3, "tb": 1e6},
     "current": {"ma": 1e-3, "a": 1.0},
@@ -53,7 +60,7 @@ class Quantity:
 def split_key(key: str) -> tuple[str, str]:
     """A key as stem and unit: `travel_um` is (`travel`, `um`), `seed` is (`seed`, ``)."""
     for unit in _SUFFIXES:
-        if key.endswith(f"_{unit}") and len(key) > len(unit) + 1:
+        if key.endswith(f"_{unit}") and not key.endswith(f"_per_{unit}") and len(key) > len(unit) + 1:
             return key[: -len(unit) - 1], unit
     return key, ""
 
