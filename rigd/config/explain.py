@@ -175,7 +175,7 @@ class _Explainer:
                 f"keys here: {', '.join(self.model.model_fields)}",
             )
         elif field is None:
-            message, fix = f"{self._shown(path)}: {_sentence(error['msg'])}", ""
+            message, fix = f"{self._shown(path)} is not possible here", self._right_list(path)
         elif fields.nested_model(field) is not None:
             inner = fields.nested_model(field)
             message = f"{self._shown(path)} is not a mapping of keys"
@@ -184,12 +184,18 @@ class _Explainer:
             message, fix = self._wrong_scalar(path, field, error)
         return Problem.at(self.source.value_place(full), dotted(full), message, fix)
 
+    def _right_list(self, path: Keys) -> str:
+        """What the list around an item may hold."""
+        while path and (field := fields.find_field(self.model, path)) is None:
+            path = path[:-1]
+        return f"{path[-1]}: <{fields.allowed(field)}>" if path and field is not None else ""
+
     def _wrong_scalar(self, path: Keys, field: FieldInfo, error: dict[str, Any]) -> tuple[str, str]:
         """Message and fix for a field that is no mapping."""
         name, value, shown = str(path[-1]), self._value(path), self._shown(path)
         right = f"{name}: <{fields.allowed_with_unit(name, field)}>"
         if isinstance(value, str):
-            return self._wrong_word(name, field, value, right)
+            return self._wrong_word(name, field, value, right, str(error["type"]))
         if error["type"] in _BOUNDS:
             return f"{shown} " + _BOUNDS[error["type"]].format(**error["ctx"]), right
         if value is None:
@@ -199,7 +205,7 @@ class _Explainer:
             return f"{shown} is not text", f'put it in quotes: {name}: "{text}"'
         return f"{shown} is not possible here", right
 
-    def _wrong_word(self, name: str, field: FieldInfo, value: str, right: str) -> tuple[str, str]:
+    def _wrong_word(self, name: str, field: FieldInfo, value: str, right: str, kind: str) -> tuple[str, str]:
         """Message and fix where there is text and something else, or another word, is wanted."""
         quantity = units.parse_quantity(value)
         if quantity is not None and (fields.holds(field, float) or fields.holds(field, int)):
@@ -207,6 +213,8 @@ class _Explainer:
         if fields.holds(field, bool) and value.lower() in _TRUE | _FALSE:
             return f"'{value}' is neither true nor false", f"{name}: {str(value.lower() in _TRUE).lower()}"
         shown = f"'{_short(value)}'"
+        if kind == "string_pattern_mismatch":
+            return f"{shown} is not possible here", f"{right}: {_sentence(fields.describe(field))}"
         if (word := suggestion(value, fields.choices(field))) is not None:
             return f"{shown} is not possible here", f"did you mean '{word}'? It is {fields.allowed(field)}"
         return f"{shown} is not possible here", right

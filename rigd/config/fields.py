@@ -110,11 +110,13 @@ def _words(kind: Any, metadata: tuple[Any, ...]) -> str:
     if kind is type(None):
         return ""
     if get_origin(kind) is Literal:
-        return " or ".join(f"'{value}'" for value in get_args(kind))
+        *most, last = (f"'{value}'" if isinstance(value, str) else str(value) for value in get_args(kind))
+        return f"{', '.join(most)} or {last}" if most else last
     if get_origin(kind) in {list, tuple, set, frozenset}:
-        return "list of " + " or ".join(
-            _words(member, ()) for member in get_args(kind) if member is not Ellipsis
-        )
+        members = [
+            one for member in get_args(kind) if member is not Ellipsis for one in _alternatives(member, ())
+        ]
+        return "list of " + " or ".join(_words(bare, metadata) for bare, metadata in members)
     if get_origin(kind) in {dict, Mapping}:
         return "mapping"
     if isinstance(kind, type) and issubclass(kind, BaseModel):

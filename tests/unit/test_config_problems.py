@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+from pydantic import Field
 
 from drivers import registry
 from drivers.base import CameraCapabilities, CameraOptions, Options, RailCapabilities, RailOptions
@@ -26,6 +28,8 @@ class WorkshopRail(RailOptions):
     """STEP."""
     serial: str = ""
     """Serial number."""
+    marks_um: tuple[Annotated[float, Field(ge=0)], ...] = ()
+    """Positions to remember."""
 
     def declared(self):
         return RailCapabilities(
@@ -164,7 +168,7 @@ CASES = [
     (BENCH + "preview: {align: 3}\n", [(4, "preview.align", "3 is not possible", "'off', 'rail' or 'track'")]),
     (BENCH + "service: {home_on_start: yes}\n", [(4, "service.home_on_start", "'yes' is neither true nor false", "home_on_start: true")]),
     (BENCH + "rig: {name: 007}\n", [(4, "rig.name", "007 is not text", 'put it in quotes: name: "007"')]),
-    (BENCH + "rig: {id: Big Rig}\n", [(4, "rig.id", "'Big Rig' is not possible", "matching")]),
+    (BENCH + "rig: {id: Big Rig}\n", [(4, "rig.id", "'Big Rig' is not possible", "small letters, digits and dashes")]),
     (BENCH + "plan: {near_um: 10000, far_um: 14000, frames: alll}\n", [(4, "plan.frames", "'alll' is not possible", "did you mean 'all'?")]),
     (BENCH + "plan: {near_um: 10000, far_um: 14000, frames: 1}\n", [(4, "plan.frames", "1 is below 2", "whole number from 2 or 'all'")]),
     (BENCH + "plan: {far_um: 14000, frames: 10}\n", [(4, "plan.near_um", "'near_um' is missing", "<number from 0, in µm>': rail position")]),
@@ -186,6 +190,11 @@ CASES = [
     ]),
     ("rail: {driver: bench, serial: 12e5}\ncamera: {driver: bench}\nlimits: {max_um: 9}\n", [
         (1, "rail.serial", "12e5 is not text", 'serial: "12e5"'),
+    ]),
+    ("rail: {driver: bench, marks_um: [1, -2, x, [3]]}\ncamera: {driver: bench}\nlimits: {max_um: 9}\n", [
+        (1, "rail.marks_um.1", "-2 is not possible here", "marks_um: <list of number from 0>"),
+        (1, "rail.marks_um.2", "'x' is not possible here", "marks_um: <list of number from 0>"),
+        (1, "rail.marks_um.3", "a list is not possible here", "marks_um: <list of number from 0>"),
     ]),
     (BENCH + "light: {driver: lamp}\n", [(4, "light.pin", "'pin' is missing", "add 'pin: <whole number>': which")]),
     (BENCH + "switches: {estop: {driver: lmap, pin: 3}}\n", [(4, "switches.estop.driver", "no switch driver", "did you mean 'lamp'?")]),
