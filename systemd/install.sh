@@ -24,7 +24,7 @@ USAGE
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 prefix=/opt/rigd python=/usr/bin/python3 board=auto root=''
-dry_run=0 now=0 uninstall=0
+dry_run=0 now=0 uninstall=0 stage=/var/tmp/rigd-source
 needed_mb=1500 # NumPy, Numba with LLVM and OpenCV unpack to about 600 MB, and pip needs as much again while it works
 
 say() { printf '%s\n' "$*"; }
@@ -166,7 +166,7 @@ fingerprint() { # of everything that decides what is in the environment
 }
 
 programs() {
-    local limits mark stage=/tmp/rigd-source pip=("$prefix/bin/python" -m pip --disable-pip-version-check --quiet)
+    local limits mark pip=("$prefix/bin/python" -m pip --disable-pip-version-check --quiet)
     limits=$(constraints)
     mark=$(fingerprint "$limits" | sha256sum | cut -d' ' -f1)
     if [[ -x $prefix/bin/rigd && $(cat "$prefix/.installed" 2>/dev/null) == "$mark" ]]; then
@@ -174,7 +174,8 @@ programs() {
         return
     fi
     say "programs: $prefix"
-    if ((!dry_run)) && systemctl is-active --quiet rigd.service; then
+    # By its word, not its exit code, which is 0 in a chroot.
+    if ((!dry_run)) && [[ $(systemctl is-active rigd.service 2>/dev/null) =~ ^(active|activating|deactivating)$ ]]; then
         ((now)) || die "rigd is running, and its programs would be changed under it" \
             "sudo systemctl stop rigd when the stack is done, or run this with --now (a stack in progress can be resumed)"
         must "systemctl status rigd" systemctl stop rigd.service
@@ -183,7 +184,10 @@ programs() {
     [[ $("$prefix/bin/python" -c 'import sys; print(sys.version)' 2>/dev/null) == $("$python" -c 'import sys; print(sys.version)') ]] ||
         must "sudo apt-get install python3-venv" "$python" -m venv --clear --system-site-packages "$prefix"
     # From a copy: building in the checkout would leave root's files there.
-    ((dry_run)) || { stage=$(mktemp -d) && trap 'rm -rf "$stage"' EXIT; }
+    if ((!dry_run)); then
+        stage=$(mktemp -d)
+        trap 'rm -rf "$stage"' EXIT
+    fi
     must "is the checkout complete? see: git status" \
         cp -r "$checkout"/{pyproject.toml,README.md,LICENSE,rigd,drivers,stackcore} "$stage/"
     must "is the network up, and PyPI reachable? then run this again; what is done stays done" \
@@ -193,6 +197,10 @@ programs() {
     # In Python's isolated mode, so that the checkout in the working folder is not what is found.
     must "the last line above names what does not fit; sudo rm -r $prefix and run this again" "$prefix/bin/python" -I -c "$probe"
     must "is the disk full?" install -m 0644 /dev/stdin "$prefix/.installed" <<<"$mark"
+}
+
+reload() { # an image that is being built has no manager yet to tell
+    if ((dry_run)) || [[ -d /run/systemd/system ]]; then must "systemctl status" systemctl daemon-reload; fi
 }
 
 documents() {
@@ -229,7 +237,7 @@ service() {
         must "sudo udevadm control --reload" udevadm control --reload
         run udevadm trigger --subsystem-match=usb --subsystem-match=tty --subsystem-match=gpio || warn "new device rights come with a reboot"
     fi
-    if ((changed)); then must "systemctl status" systemctl daemon-reload; fi
+    if ((changed)); then reload; fi
     if ((dry_run)) || ! systemctl is-enabled --quiet rigd.service; then
         must "systemctl status rigd" systemctl enable rigd.service
     fi
@@ -257,7 +265,7 @@ remove() {
     [[ ! -e $root$prefix/.installed && ! -d $root$prefix/share/doc/rigd ]] || must "as root?" rm -r "$root$prefix"
     if [[ -z $root ]]; then
         [[ ! -d /var/cache/rigd ]] || must "as root?" rm -r /var/cache/rigd
-        must "systemctl status" systemctl daemon-reload
+        reload
     fi
     say "kept: /etc/rigd (config), /var/lib/rigd (sessions), the user rigd and the packages. To remove them too:"
     say "  sudo rm -r /etc/rigd /var/lib/rigd && sudo deluser rigd"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rigd.cli.exits import Exit
+
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNIT = SYSTEMD / "rigd.service"
 EXPOSURE_LIMIT = 2.0
@@ -86,6 +88,24 @@ def test_watchdog_and_restart():
     assert unit["NotifyAccess"] == ["main"]
     assert unit["Restart"] == ["on-failure"]
     assert int(unit["WatchdogSec"][0]) > 0
+
+
+def test_exit_codes_are_those_of_the_program():
+    unit = settings()
+    assert unit["RestartPreventExitStatus"] == [f"{Exit.USAGE:d} {Exit.CONFIG:d}"]
+    assert unit["SuccessExitStatus"] == [f"{Exit.INTERRUPTED:d}"]
+
+
+def test_wiring_and_example_name_the_same_pins():
+    """The drawing in the hardware guide is of the example rig that is wired straight to the Pi."""
+    repository = SYSTEMD.parent
+    pins = re.findall(
+        r"(?m)^ +(?:\w+_)?pin: (\d+)", (repository / "config" / "pi-hq-stepdir.yaml").read_text()
+    )
+    drawn = re.findall(r"GPIO(\d+)", (repository / "docs" / "hardware.md").read_text())
+    assert len(pins) == 7
+    assert set(pins) <= set(drawn)
+    assert len(drawn) == len(set(drawn))
 
 
 def test_numba_may_compile_and_has_a_place_for_it():
