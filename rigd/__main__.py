@@ -1,1 +1,16 @@
-def main() -> int: return 0
+"""`python -m rigd` and the `rigd` command."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the command line; its exit code."""
+    from rigd.cli.parser import run_command_line
+
+    return run_command_line(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

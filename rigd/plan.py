@@ -153,7 +153,7 @@ def make_plan(request: PlanRequest, rail: RailModel) -> Plan:
     exact = [near + (far - near) * Fraction(index, intervals) for index in _indices(request, intervals)]
     if not request.near_first:
         exact.reverse()
-    microstep = Fraction(rail.microstep_um)
+    microstep = exactly(rail.microstep_um)
     positions = tuple(round(value / microstep) for value in exact)
     direction = 1 if request.near_first else -1
     step = (far - near) / intervals
@@ -220,10 +220,15 @@ def check_resources(
         raise PlanError(*reasons)
 
 
+def exactly(value: float) -> Fraction:
+    """The decimal number that was written: 0.3 is three tenths, not the float just below, so 3 um in 0.3 um steps is 10."""
+    return Fraction(repr(float(value)))
+
+
 def _ends(request: PlanRequest) -> tuple[Fraction, Fraction, int]:
     """Near, far and the number of intervals between them, exactly."""
-    near = Fraction(request.near_um)
-    step = None if request.step_um is None else Fraction(request.step_um)
+    near = exactly(request.near_um)
+    step = None if request.step_um is None else exactly(request.step_um)
     given = (request.far_um is not None, step is not None, request.frames is not None)
     if sum(given) != 2:
         raise PlanError("a plan needs near and two of far, step and frames: leave out or add one")
@@ -234,9 +239,11 @@ def _ends(request: PlanRequest) -> tuple[Fraction, Fraction, int]:
     if request.far_um is None:
         intervals = (request.frames or 2) - 1
         return near, near + (step or Fraction(0)) * intervals, intervals
-    far = Fraction(request.far_um)
+    far = exactly(request.far_um)
     if far <= near:
-        raise PlanError(f"far ({request.far_um:g} um) must be beyond near ({request.near_um:g} um): swap them?")
+        raise PlanError(
+            f"far ({request.far_um:g} um) must be beyond near ({request.near_um:g} um): swap them?"
+        )
     intervals = math.ceil((far - near) / step) if step is not None else (request.frames or 2) - 1
     return near, far, intervals
 

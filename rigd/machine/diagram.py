@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 
 from rigd.machine import events as ev
 from rigd.machine.state import Mode
-from rigd.machine.table import TABLE
+from rigd.machine.table import TABLE, words
 
 EVERYWHERE = (ev.EStop, ev.LimitHit, ev.RailLost, ev.Stop)
 """Obeyed in every mode: said once in a note instead of with forty arrows."""
@@ -20,7 +19,7 @@ def mermaid() -> str:
         if event in EVERYWHERE:
             continue
         for goes in cell.goes - {mode}:
-            arrows[mode, goes].append(_words(event))
+            arrows[mode, goes].append(words(event))
     order = list(Mode)
     lines = ["stateDiagram-v2", "    [*] --> offline"]
     for mode, goes in sorted(arrows, key=lambda pair: (order.index(pair[0]), order.index(pair[1]))):
@@ -39,9 +38,7 @@ def table_markdown() -> str:
     for (mode, event), cell in sorted(
         TABLE.items(), key=lambda item: (list(Mode).index(item[0][0]), item[0][1].__name__)
     ):
-        lines.append(
-            f"| {mode} | {_words(event)} | {', '.join(goes for goes in Mode if goes in cell.goes)} |"
-        )
+        lines.append(f"| {mode} | {words(event)} | {', '.join(goes for goes in Mode if goes in cell.goes)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -57,7 +54,3 @@ def document() -> str:
         "The next frame's move begins when the shutter has closed; the verdict on the picture comes while it is under way.\n\n"
         f"{table_markdown()}"
     )
-
-
-def _words(event: type[ev.Event]) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", event.__name__).lower()

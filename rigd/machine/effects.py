@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from rigd.machine import events as ev
 from rigd.machine.state import Evidence, Stack
 
 
@@ -12,22 +14,29 @@ class Effect:
     """Something for the controller to do. Its answer carries the serial back."""
 
     serial: int
+    answer: ClassVar[type[ev.Answer] | None] = None
+    """The event that answers it when it went well. `Failed` answers any of them; None: nobody waits for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenDrivers(Effect):
     """Open every driver."""
 
+    answer: ClassVar = ev.Connected
+
 
 @dataclass(frozen=True, slots=True)
 class StartHoming(Effect):
     """Find home."""
+
+    answer: ClassVar = ev.Homed
 
 
 @dataclass(frozen=True, slots=True)
 class MoveRail(Effect):
     """Move to a position in microsteps."""
 
+    answer: ClassVar = ev.MotionEnded
     target: int
 
 
@@ -35,12 +44,15 @@ class MoveRail(Effect):
 class JogRail(Effect):
     """Move by a distance in microsteps, slowly."""
 
+    answer: ClassVar = ev.MotionEnded
     distance: int
 
 
 @dataclass(frozen=True, slots=True)
 class StopRail(Effect):
     """Decelerate to a stop; the camera gives up what it does."""
+
+    answer: ClassVar = ev.Stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +64,14 @@ class HaltRail(Effect):
 class ReleaseRail(Effect):
     """Switch the motor current off."""
 
+    answer: ClassVar = ev.Released
+
 
 @dataclass(frozen=True, slots=True)
 class BeginSession(Effect):
     """Make (or open again) the session on disk, switch the light on."""
 
+    answer: ClassVar = ev.SessionReady
     stack: Stack
 
 
@@ -64,6 +79,7 @@ class BeginSession(Effect):
 class WaitSettled(Effect):
     """Wait until the rig is still after a motion that ended at this time."""
 
+    answer: ClassVar = ev.Settled
     moved_s: float
 
 
@@ -71,6 +87,7 @@ class WaitSettled(Effect):
 class Expose(Effect):
     """Take a picture whose exposure begins at `not_before_s` or later."""
 
+    answer: ClassVar = ev.ShutterClosed
     frame: int
     position: int
     not_before_s: float
@@ -80,6 +97,7 @@ class Expose(Effect):
 class ProcessFrame(Effect):
     """Fetch, check, store and merge the picture of the exposure with serial `exposure`."""
 
+    answer: ClassVar = ev.Verdict
     exposure: int
     frame: int
     evidence: Evidence
@@ -109,6 +127,7 @@ class NoteSession(Effect):
 class CloseSession(Effect):
     """Finish the session on disk: complete or aborted."""
 
+    answer: ClassVar = ev.SessionClosed
     outcome: str
     why: str = ""
 
@@ -117,6 +136,7 @@ class CloseSession(Effect):
 class SuspendSession(Effect):
     """Leave the session on disk unfinished, to be resumed; light off."""
 
+    answer: ClassVar = ev.SessionClosed
     why: str
 
 

@@ -84,9 +84,24 @@ def _taken(state: State) -> State:
 
 def exposure_failed(state: State, event: ev.Failed) -> Step:
     """A hung or failing exposure costs this picture only; anything else is a fault."""
+    if waiting_for(state, event) is not None:
+        return picture_lost(state, event)
     if event.frame_only and the_stack(state).phase is Phase.EXPOSING:
         return _retake_here(state, event.what)
     return failed(state, event)
+
+
+def failed_while_stopping(state: State, event: ev.Failed) -> Step:
+    """A picture is lost, or the rail does not obey."""
+    if waiting_for(state, event) is not None:
+        return picture_lost(state, event)
+    return failed(state, event)
+
+
+def picture_lost(state: State, event: ev.Failed) -> Step:
+    """A picture that could not be fetched, checked or stored counts as refused: the rig itself is well."""
+    refused = ev.Verdict(event.serial, accepted=False, reason=event.what, retake=event.frame_only)
+    return verdict(state, refused)
 
 
 def _retake_here(state: State, reason: str) -> Step:
@@ -95,7 +110,7 @@ def _retake_here(state: State, reason: str) -> Step:
     assert stack.frame is not None
     state, exhausted = _count_retry(state, stack.frame, reason)
     if exhausted or stack.pause_asked is not None:
-        return paused(state, stack.pause_asked or exhausted)
+        return paused(state, exhausted or stack.pause_asked or "")
     return expose(state)
 
 
@@ -110,18 +125,26 @@ def _count_retry(state: State, frame: int, reason: str) -> tuple[State, str]:
     return with_stack(state, tries=changed), ""
 
 
+def waiting_for(state: State, answer: ev.Answer) -> InFlight | None:
+    """The picture in flight that this answer is about."""
+    in_flight = state.stack.in_flight if state.stack else ()
+    return next((entry for entry in in_flight if entry.serial == answer.serial), None)
+
+
 def verdict(state: State, event: ev.Verdict) -> Step:
     """A picture was accepted and stored, or refused."""
     stack = the_stack(state)
-    waiting = next(entry for entry in stack.in_flight if entry.serial == event.serial)
+    waiting = waiting_for(state, event)
+    assert waiting is not None
     state = with_stack(state, in_flight=tuple(entry for entry in stack.in_flight if entry is not waiting))
     if event.accepted:
         state = state if waiting.comparison else with_stack(state, accepted=stack.accepted + 1)
         return _after_verdict(state)
     state = _back_in_line(state, waiting)
-    exhausted = event.reason
+    reason = event.reason or "the picture was refused"
+    exhausted = reason
     if event.retake and not waiting.comparison:
-        state, exhausted = _count_retry(state, waiting.frame, event.reason)
+        state, exhausted = _count_retry(state, waiting.frame, reason)
     if exhausted and state.mode is Mode.CAPTURING:
         return pause(state, ev.Pause(exhausted))
     return _after_verdict(state)

@@ -26,7 +26,7 @@ def give(state: State, effect: type[E], **what: Any) -> tuple[State, E]:
 def ask(state: State, effect: type[fx.Effect], **what: Any) -> Step:
     """Number an effect and wait for its answer."""
     state, made = give(state, effect, **what)
-    return replace(state, awaiting=made.serial), (made,)
+    return replace(state, awaiting=made.serial, answer=made.answer), (made,)
 
 
 def refuse(state: State, reason: str) -> Step:
@@ -47,6 +47,11 @@ def with_position(state: State, position: int | None) -> State:
     travelled = position - state.position
     same_way = travelled * state.run >= 0
     return replace(state, position=position, run=state.run + travelled if same_way else travelled)
+
+
+def at_place(state: State, position: int | None) -> State:
+    """The rail stands here, its controller says. A position that was not known does not become known by that."""
+    return with_position(state, position if state.homed else None)
 
 
 def outside(state: State, target: int) -> str | None:
@@ -117,7 +122,7 @@ def estop(state: State, event: ev.EStop) -> Step:
 
 
 def clear_fault(state: State, _: ev.ClearFault) -> Step:
-    """It is safe again: open whatever is not open; the answer says whether the position is still known."""
+    """It is safe again: open whatever is not open. The position stays unknown until home is found."""
     return ask(replace(state, mode=Mode.OFFLINE, fault=None), fx.OpenDrivers)
 
 
@@ -139,12 +144,12 @@ def rail_lost(state: State, event: ev.RailLost) -> Step:
 def note_alarm_estopped(state: State, _: ev.Event) -> Step:
     """Already stopped for good; only make sure of it."""
     state, effect = give(state, fx.HaltRail)
-    return replace(state, position=None, run=0), (effect,)
+    return state, (effect,)
 
 
 def failed(state: State, event: ev.Failed) -> Step:
     """The effect that was waited for could not be carried out."""
-    fault = Fault(event.code, event.what, "mend the cause, clear the fault, home if asked to")
+    fault = Fault(event.code, event.what, "mend the cause, clear the fault, home")
     return _drop_everything(state, Mode.FAULT, fault)
 
 
@@ -156,20 +161,20 @@ def _drop_everything(state: State, mode: Mode, fault: Fault) -> Step:
         state, suspend = give(state, fx.SuspendSession, why=fault.message)
         effects = (*effects, suspend)
     state = replace(state, mode=mode, fault=fault, stack=None, awaiting=None, target=None, jogging=False)
-    return with_position(state, None), effects
+    return with_position(replace(state, must_home=True), None), effects
 
 
 # ------------------------------------------------------------------------------------------------------------ answers
 
 
 def connected(state: State, event: ev.Connected) -> Step:
-    """The drivers are open."""
-    return at_rest(with_position(state, event.position)), ()
+    """The drivers are open. A position that the rail's controller kept is believed, but never after a halt."""
+    return at_rest(with_position(state, None if state.must_home else event.position)), ()
 
 
 def homed(state: State, event: ev.Homed) -> Step:
     """Home is known."""
-    return at_rest(with_position(replace(state, position=None), event.position)), ()
+    return at_rest(with_position(replace(state, position=None, must_home=False), event.position)), ()
 
 
 def motion_ended(state: State, event: ev.MotionEnded) -> Step:
@@ -179,9 +184,9 @@ def motion_ended(state: State, event: ev.MotionEnded) -> Step:
             state,
             ev.Failed(event.serial, f"the rail stopped at {event.position}, not {state.target}", "rail"),
         )
-    return at_rest(with_position(state, event.position)), ()
+    return at_rest(at_place(state, event.position)), ()
 
 
 def stopped(state: State, event: ev.Stopped) -> Step:
     """The rail stands after a stop that no stack is waiting for."""
-    return at_rest(with_position(state, event.position)), ()
+    return at_rest(at_place(state, event.position)), ()

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
-from rigd.machine.motion import Step, ask, at_rest, failed, give, outside, refuse, with_position
+from rigd.machine.motion import Step, ask, at_place, at_rest, failed, give, outside, refuse, with_position
 from rigd.machine.state import EndAction, Mode, Phase, Stack, State
 
 DEPTH = 2
@@ -34,7 +34,11 @@ def with_stack(state: State, **changes: object) -> State:
 def start(state: State, event: ev.StartStack) -> Step:
     """Begin a stack, when every one of its positions may be reached."""
     stack, plan = event.stack, event.stack.plan
-    targets = [*plan.positions, plan.approach, *([stack.park] if stack.end is EndAction.PARK else [])]
+    taken = (*stack.order, *(() if stack.compare is None else (stack.compare,)))
+    if not set(taken) <= set(range(plan.frames)) or len(set(stack.order)) < len(stack.order):
+        return refuse(state, "the order names a frame twice, or one that the plan does not have")
+    approaches = (position - plan.direction * plan.overshoot for position in plan.positions)
+    targets = [*plan.positions, *approaches, *([stack.park] if stack.end is EndAction.PARK else [])]
     if reason := next((why for target in targets if (why := outside(state, target))), None):
         return refuse(state, reason)
     if plan.overshoot <= plan.backlash:
@@ -57,11 +61,14 @@ def pause(state: State, event: ev.Pause) -> Step:
 
 
 def stop(state: State, event: ev.Stop) -> Step:
-    """Stop the rail now, drop the open exposure, and pause."""
-    if the_stack(state).phase in {Phase.STARTING, Phase.CLOSING}:
+    """Stop the rail now, drop the open exposure, and pause. A stack that only lacks its end action is closed without it."""
+    phase = the_stack(state).phase
+    if phase in {Phase.STARTING, Phase.CLOSING}:
         state, effect = give(state, fx.StopRail)
-        state = state if the_stack(state).phase is Phase.CLOSING else with_stack(state, pause_asked=event.why)
+        state = state if phase is Phase.CLOSING else with_stack(state, pause_asked=event.why)
         return state, (effect,)
+    if phase is Phase.ENDING:
+        state = with_stack(state, closing="complete")
     return ask(with_stack(replace(state, mode=Mode.STOPPING), why=event.why), fx.StopRail)
 
 
@@ -87,8 +94,6 @@ def suspend_while_stopping(state: State, event: ev.Suspend) -> Step:
 
 def resume(state: State, _: ev.Resume) -> Step:
     """Go on with a paused stack: the frame that comes next is approached anew."""
-    if not state.homed:
-        return refuse(state, "the position is not known: abort or suspend the stack, then home")
     state = with_stack(replace(state, mode=Mode.CAPTURING), pause_asked=None, why="", frame=None)
     state, note = give(state, fx.NoteSession, kind="resumed", why="")
     state, effects = go_on(state)
@@ -102,7 +107,7 @@ def _redirect(state: State, outcome: str, why: str) -> Step:
 
 
 def _end_early(state: State, outcome: str, why: str) -> Step:
-    if the_stack(state).closing is not None or the_stack(state).phase is Phase.CLOSING:
+    if the_stack(state).phase is Phase.CLOSING:
         return refuse(state, "the stack is being closed already")
     state = with_stack(replace(state, mode=Mode.STOPPING), closing=outcome, why=why, pause_asked=None)
     return ask(state, fx.StopRail)
@@ -172,7 +177,7 @@ def _end(state: State) -> Step:
     end = stack.end
     state = with_stack(state, phase=Phase.ENDING, end=EndAction.STAY)
     if end is EndAction.RELEASE:
-        return ask(state, fx.ReleaseRail)
+        return ask(with_position(state, None), fx.ReleaseRail)
     if end in {EndAction.PARK, EndAction.RETURN}:
         target = stack.park if end is EndAction.PARK else stack.plan.positions[0]
         if target != state.position:
@@ -212,7 +217,7 @@ def homed_again(state: State, event: ev.Homed) -> Step:
 
 def released(state: State, _: ev.Released) -> Step:
     """The motor is off at the end."""
-    return _end(with_position(state, None))
+    return _end(state)
 
 
 def settled(state: State, event: ev.Settled) -> Step:
@@ -222,12 +227,14 @@ def settled(state: State, event: ev.Settled) -> Step:
 
 def stopped(state: State, event: ev.Stopped) -> Step:
     """The rail stands: pause, or close the session early."""
-    state = with_position(replace(state, target=None), event.position)
+    state = at_place(replace(state, target=None), event.position)
     stack = the_stack(state)
-    if stack.closing == "aborted":
-        return ask(with_stack(state, phase=Phase.CLOSING), fx.CloseSession, outcome="aborted", why=stack.why)
     if stack.closing == "suspended":
         return ask(with_stack(state, phase=Phase.CLOSING), fx.SuspendSession, why=stack.why)
+    if stack.closing is not None:
+        return ask(
+            with_stack(state, phase=Phase.CLOSING), fx.CloseSession, outcome=stack.closing, why=stack.why
+        )
     if event.position is None:
         return failed(
             state, ev.Failed(event.serial, "the rail does not know its position after the stop", "rail")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rigd.plan import Plan
+
+if TYPE_CHECKING:
+    from rigd.machine.events import Answer
 
 
 class Mode(enum.StrEnum):
@@ -130,7 +134,7 @@ class Stack:
     settled_s: float = 0.0
     last_sequence: int = -1
     closing: str | None = None
-    """`aborted` or `suspended`, when the stack ends before it is complete."""
+    """`aborted` or `suspended`, when the stack ends before it is complete; `complete` when only its end action is cut short."""
     pause_asked: str | None = None
     """Why to pause at the next moment when the shutter is closed."""
     why: str = ""
@@ -160,8 +164,12 @@ class State:
     """The last serial number given to an effect."""
     awaiting: int | None = None
     """The effect whose answer is waited for; any other answer is late and ignored."""
+    answer: type[Answer] | None = None
+    """Which answer that effect has, besides `Failed`."""
     position: int | None = None
     """Microsteps from home; None: not known."""
+    must_home: bool = False
+    """Whether the position was lost by a halt: whatever a controller counts since then, only homing finds it again."""
     target: int | None = None
     run: int = 0
     """Microsteps travelled since the last reversal, signed: shows on which side the backlash lies."""

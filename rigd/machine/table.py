@@ -16,6 +16,7 @@ The rules that hold in every reachable state, each of them a property test:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +72,7 @@ TABLE: dict[tuple[Mode, type[ev.Event]], Rule] = {
     (M.CAPTURING, ev.Homed): rule(stack.homed_again, M.CAPTURING),
     (M.CAPTURING, ev.Released): rule(stack.released, M.CAPTURING),
     (M.CAPTURING, ev.SessionClosed): rule(stack.session_closed, *RESTING),
-    (M.CAPTURING, ev.Failed): rule(frames.exposure_failed, M.CAPTURING, M.PAUSED, M.FAULT),
+    (M.CAPTURING, ev.Failed): rule(frames.exposure_failed, M.CAPTURING, M.STOPPING, M.PAUSED, M.FAULT),
     (M.CAPTURING, ev.Pause): rule(stack.pause, M.CAPTURING, M.STOPPING, M.PAUSED),
     (M.CAPTURING, ev.Stop): rule(stack.stop, M.CAPTURING, M.STOPPING),
     (M.CAPTURING, ev.Abort): rule(stack.abort, M.STOPPING),
@@ -81,6 +82,7 @@ TABLE: dict[tuple[Mode, type[ev.Event]], Rule] = {
     (M.PAUSED, ev.Abort): rule(stack.abort, M.STOPPING),
     (M.PAUSED, ev.Suspend): rule(stack.suspend, M.STOPPING),
     (M.PAUSED, ev.Verdict): rule(frames.verdict, M.PAUSED),
+    (M.PAUSED, ev.Failed): rule(frames.picture_lost, M.PAUSED),
     (M.PAUSED, ev.Stop): rule(motion.stop_again, M.PAUSED),
     # Stopping
     (M.MOVING, ev.Stop): rule(motion.stop_motion, M.STOPPING),
@@ -94,7 +96,7 @@ TABLE: dict[tuple[Mode, type[ev.Event]], Rule] = {
     (M.STOPPING, ev.SessionClosed): rule(stack.session_closed, *RESTING),
     (M.STOPPING, ev.Abort): rule(stack.abort_while_stopping, M.STOPPING),
     (M.STOPPING, ev.Suspend): rule(stack.suspend_while_stopping, M.STOPPING),
-    (M.STOPPING, ev.Failed): rule(motion.failed, M.FAULT),
+    (M.STOPPING, ev.Failed): rule(frames.failed_while_stopping, M.STOPPING, M.FAULT),
     **{
         (mode, ev.Stop): rule(motion.stop_again, mode)
         for mode in (M.OFFLINE, M.UNHOMED, M.IDLE, M.FAULT, M.ESTOPPED)
@@ -115,13 +117,14 @@ def step(state: State, event: ev.Event) -> Step:
 
     A refused event gives back the very same state and one `Refuse`; a late answer gives it back with nothing to do.
     """
-    if isinstance(event, ev.Answer) and not _awaited(state, event):
-        return state, ()
+    if isinstance(event, ev.Answer):
+        if not _awaited(state, event):
+            return state, ()
+        if event.serial == state.awaiting and type(event) not in {ev.Failed, state.answer}:
+            return motion.refuse(state, f"{type(event).__name__} is not the answer to what was asked")
     found = TABLE.get((state.mode, type(event)))
     if found is None:
-        return motion.refuse(
-            state, f"{type(event).__name__} is not possible while {state.mode}{_hint(state)}"
-        )
+        return motion.refuse(state, _impossible(state, type(event)))
     return found.act(state, event)
 
 
@@ -131,20 +134,31 @@ def refusal(effects: tuple[fx.Effect, ...]) -> str | None:
 
 
 def _awaited(state: State, answer: ev.Answer) -> bool:
-    if isinstance(answer, ev.Verdict):
-        return state.stack is not None and any(
-            entry.serial == answer.serial for entry in state.stack.in_flight
-        )
-    return answer.serial == state.awaiting
+    if answer.serial == state.awaiting:
+        return True
+    return isinstance(answer, (ev.Verdict, ev.Failed)) and frames.waiting_for(state, answer) is not None
 
 
-def _hint(state: State) -> str:
+def words(event: type[ev.Event]) -> str:
+    """The name of an event as plain words: `start stack`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", event.__name__).lower()
+
+
+def _impossible(state: State, event: type[ev.Event]) -> str:
+    """Why an event has no cell in this mode: where it has one, and how to get there."""
+    modes = " or ".join(mode for mode in Mode if (mode, event) in TABLE)
+    hint = _way_to_rest(state) if (M.IDLE, event) in TABLE else ""
+    return f"{words(event)} is possible while {modes}, not while {state.mode}{hint}"
+
+
+def _way_to_rest(state: State) -> str:
     hints = {
-        M.OFFLINE: "; connect first",
-        M.UNHOMED: "; home first",
-        M.FAULT: f"; {state.fault.next_step}" if state.fault else "",
-        M.ESTOPPED: "; release the e-stop and clear it first",
-        M.PAUSED: "; resume or abort the stack first",
-        M.CAPTURING: "; pause or abort the stack first",
+        M.OFFLINE: "connect first",
+        M.UNHOMED: "home first",
+        M.HOMING: "wait or stop it",
+        M.MOVING: "wait or stop it",
+        M.CAPTURING: "wait for the stack or abort it",
+        M.PAUSED: "resume or abort the stack first",
+        M.STOPPING: "wait until it stands",
     }
-    return hints.get(state.mode, "")
+    return f": {state.fault.next_step if state.fault else hints[state.mode]}"

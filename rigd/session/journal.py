@@ -18,7 +18,7 @@ from rigd.session.files import sync_folder
 NAME = "journal.jsonl"
 
 
-class DamagedJournal(ValueError):
+class DamagedJournal(OSError):
     """A journal line other than the last cannot be read."""
 
     def __init__(self, path: Path, line: int, why: str) -> None:

@@ -36,7 +36,7 @@ MANIFEST = "session.json"
 FRAMES = "frames"
 
 
-class SessionError(Exception):
+class SessionError(OSError):
     """A session that cannot be used; says which and why."""
 
     def __init__(self, path: Path, why: str) -> None:

@@ -1,0 +1,321 @@
+"""The composition root: from a config to drivers, controller and pictures, and back to a rig that is safe.
+
+This is the one room that knows all others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from drivers.base import Camera, CameraCapabilities, DriverError, Light, Rail, Switch
+from drivers.clock import Clock
+from drivers.registry import Context, create, find
+from rigd.config import config_hash, from_dict, to_dict
+from rigd.config.model import DriverConfig, RigConfig
+from rigd.control.camera import CameraControl
+from rigd.control.controller import Controller
+from rigd.control.pipeline import Pipeline
+from rigd.control.rail import RailControl
+from rigd.machine import events as ev
+from rigd.machine.state import Mode, Stack, State
+from rigd.pictures import Decoder
+from rigd.plan import Plan
+from rigd.planning import Planned, plan_stack, rail_facts, stack_of
+from rigd.preview import Preview
+from rigd.session import Session, SessionError, reopen
+from rigd.session import create as create_session
+from rigd.session.store import load_manifest
+from rigd.workers import Worker
+
+log = logging.getLogger(__name__)
+
+ESTOP_SWITCH = "estop"
+"""The name under `switches:` whose contact is an emergency stop."""
+SWITCH_WATCH_S = 0.02
+RESTING = (Mode.UNHOMED, Mode.IDLE, Mode.FAULT, Mode.ESTOPPED)
+HALTED = (Mode.FAULT, Mode.ESTOPPED)
+
+
+class RigFault(Exception):
+    """The rig stopped with a fault: what, and what to do next."""
+
+    def __init__(self, code: str, message: str, next_step: str) -> None:
+        super().__init__(f"{message}. Next: {next_step}")
+        self.code = code
+
+
+class Refused(Exception):
+    """A command that is not possible now."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """The drivers of one rig, made and not yet opened."""
+
+    rail: Rail
+    camera: Camera
+    light: Light | None = None
+    switches: dict[str, Switch] = field(default_factory=dict)
+    context: Context | None = None
+
+
+def make_parts(config: RigConfig, clock: Clock) -> Parts:
+    """Make every driver that a config names. Raises `DriverError` when one cannot be."""
+    context = Context(clock=clock, seed=config.rig.seed)
+
+    def made(section: DriverConfig) -> Any:
+        return create(find(section.kind, section.driver), section.options, context)
+
+    return Parts(
+        rail=cast("Rail", made(config.rail)),
+        camera=cast("Camera", made(config.camera)),
+        light=cast("Light", made(config.light)) if config.light is not None else None,
+        switches={name: cast("Switch", made(section)) for name, section in config.switches.items()},
+        context=context,
+    )
+
+
+def dry_plan(config: RigConfig, clock: Clock) -> tuple[Planned, CameraCapabilities]:
+    """Plan without moving anything. Opens the camera only where its options alone do not tell its size."""
+    parts = make_parts(config, clock)
+    declare = getattr(config.camera.options, "declared", None)
+    capabilities: CameraCapabilities | None = declare() if declare is not None else None
+    if capabilities is None:
+        try:
+            parts.camera.open()
+            capabilities = parts.camera.capabilities
+        finally:
+            parts.camera.close()
+    return plan_stack(config, parts.rail, capabilities), capabilities
+
+
+def warm_up() -> None:
+    """Load or compile every kernel that a run needs, so that no frame waits for it."""
+    import stackcore  # noqa: PLC0415  (Numba is loaded here, and not when rigd is imported)
+
+    stackcore.warm_up()
+
+
+class Rig:
+    """One rig, open. Made by `open_rig`."""
+
+    def __init__(self, config: RigConfig, parts: Parts, controller: Controller, clock: Clock) -> None:
+        self.config = config
+        self.parts = parts
+        self.controller = controller
+        self._clock = clock
+        self._store = controller.store
+        self._stacker = Worker("stack", clock)
+
+    @property
+    def state(self) -> State:
+        """What the machine knows."""
+        return self.controller.state
+
+    async def home(self) -> None:
+        """Home and wait for it. Raises `Refused` or `RigFault`."""
+        await self._do(ev.Home())
+        self._raise_fault(await self.controller.reached(*RESTING))
+
+    async def goto(self, position_um: float) -> None:
+        """Move and wait for it. Raises `Refused` or `RigFault`."""
+        await self._do(ev.Goto(round(position_um / self.parts.rail.capabilities.microstep_um)))
+        self._raise_fault(await self.controller.reached(*RESTING))
+
+    def plan(self) -> Planned:
+        """The configured plan, checked against the open rail and camera. Raises `PlanError`."""
+        return plan_stack(self.config, self.parts.rail, self.parts.camera.capabilities, self.state.position)
+
+    async def start(self, name: str, plan: Plan) -> Session:
+        """Begin a new session. Raises `Refused`, `RigFault`; OSError when the disk will not have it."""
+
+        def opener() -> Session:
+            return create_session(
+                self.config.storage.sessions,
+                name,
+                plan,
+                config=to_dict(self.config),
+                config_hash=config_hash(self.config),
+                clock=self._clock,
+            )
+
+        return await self._start(stack_of(self.config, plan), opener)
+
+    async def resume(self, path: Path) -> Session:
+        """Go on with an unfinished session: its last good frame is taken again and compared first.
+
+        A session that lacks no frame is only finished. Raises `SessionError`, `Refused`, `RigFault`.
+        """
+        session = await self._store.run(reopen, path, self._clock)
+        done = frozenset(session.frames)
+        if len(done) == session.plan.frames:
+            await self._finish_only(session)
+            return session
+        stack = stack_of(self.config, session.plan, done, max(done) if done else None)
+        return await self._start(stack, lambda: session)
+
+    async def ended(self) -> State:
+        """Wait until a stack is over, paused or halted."""
+        return await self.controller.reached(*RESTING, Mode.PAUSED)
+
+    async def suspend(self, why: str) -> None:
+        """Stop safely whatever goes on; a stack is left to be resumed."""
+        if self.state.stack is not None and await self.controller.command(ev.Suspend(why)) is None:
+            await self.controller.reached(*RESTING)
+        await self.controller.command(ev.Stop(why))
+        await self.controller.reached(*RESTING, Mode.OFFLINE)
+
+    async def close(self) -> None:
+        """Leave every part safe."""
+        light = self.parts.light
+        for what, closing in (
+            ("rail", self.controller.rail.close),
+            ("camera", self.controller.camera.close),
+            ("light", (lambda: self._store.run(light.close)) if light is not None else None),
+        ):
+            if closing is None:
+                continue
+            try:
+                await closing()
+            except DriverError as error:
+                log.warning("closing the %s: %s", what, error)
+        for switch in self.parts.switches.values():
+            switch.close()
+        self._stacker.close()
+        self._store.close()
+
+    async def _do(self, command: ev.Event) -> None:
+        if (reason := await self.controller.command(command)) is not None:
+            raise Refused(reason)
+
+    async def _start(self, stack: Stack, opener: Callable[[], Session]) -> Session:
+        started: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+
+        async def open_pipeline() -> Pipeline:
+            session = await self._store.run(opener)
+            pipeline = self._pipeline(session)
+            if session.frames:
+                await self._stacker.run(pipeline.preview.restore)
+            started.set_result(session)
+            return pipeline
+
+        if (reason := await self.controller.start_stack(stack, open_pipeline)) is not None:
+            raise Refused(reason)
+        halted = asyncio.ensure_future(self.controller.reached(*HALTED))
+        await asyncio.wait({started, halted}, return_when=asyncio.FIRST_COMPLETED)
+        if not started.done():
+            self._raise_fault(self.state)
+        halted.cancel()
+        return await started
+
+    def _pipeline(self, session: Session) -> Pipeline:
+        capabilities = self.parts.camera.capabilities
+        preview_config = self.config.preview
+        decoder = Decoder.for_size(capabilities.width, capabilities.height, preview_config.max_megapixels)
+        return Pipeline(
+            session=session,
+            preview=Preview(session, decoder, preview_config, self._clock),
+            camera=self.controller.camera,
+            decoder=decoder,
+            checks=self.config.capture.checks,
+            store=self._store,
+            stacker=self._stacker,
+        )
+
+    async def _finish_only(self, session: Session) -> None:
+        """Every frame is there; only the results were still to be written."""
+        pipeline = self._pipeline(session)
+        try:
+            await self._stacker.run(pipeline.preview.restore)
+            self.controller.results = await pipeline.finish()
+            coverage = self.controller.results.text if self.controller.results else ""
+            await self._store.run(session.finish, "complete", {"why": "", "coverage": coverage})
+        finally:
+            await pipeline.leave()
+            session.close()
+
+    @staticmethod
+    def _raise_fault(state: State) -> None:
+        if state.fault is not None:
+            raise RigFault(state.fault.code, state.fault.message, state.fault.next_step)
+
+
+@asynccontextmanager
+async def open_rig(
+    config: RigConfig,
+    clock: Clock,
+    *,
+    on_progress: Callable[[], None] = lambda: None,
+    progress_s: float = 1.0,
+) -> AsyncIterator[Rig]:
+    """Make a rig, open its drivers, and leave it safe at the end, whatever happens.
+
+    Raises:
+        DriverError: a driver cannot be made.
+        RigFault: a driver cannot be opened.
+    """
+    parts = make_parts(config, clock)
+    controller = Controller(
+        State(rail=rail_facts(config, parts.rail.capabilities.microstep_um)),
+        rail=RailControl(parts.rail, clock),
+        camera=CameraControl(
+            parts.camera,
+            clock,
+            exposure_timeout_s=config.capture.exposure_timeout_s,
+            transfer_timeout_s=config.capture.transfer_timeout_s,
+        ),
+        light=parts.light,
+        settle_s=config.settle.fixed_s,
+        jog_speed_um_per_s=config.jog.speed_um_per_s,
+        store=Worker("store", clock),
+        clock=clock,
+        on_progress=on_progress,
+        progress_s=progress_s,
+    )
+    rig = Rig(config, parts, controller, clock)
+    running = asyncio.create_task(controller.run())
+    watching = asyncio.create_task(_watch_switches(parts.switches, controller, clock))
+    try:
+        await rig._do(ev.Connect())  # noqa: SLF001
+        rig._raise_fault(await controller.reached(*RESTING))  # noqa: SLF001
+        yield rig
+    finally:
+        if not running.done():
+            await asyncio.shield(rig.suspend("rigd was stopped"))
+        watching.cancel()
+        running.cancel()
+        outcomes = await asyncio.gather(running, watching, return_exceptions=True)
+        await rig.close()
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+
+async def _watch_switches(switches: dict[str, Switch], controller: Controller, clock: Clock) -> None:
+    """Look at the e-stop contact; pressed, it stops everything for as long as it is."""
+    estop = switches.get(ESTOP_SWITCH)
+    if estop is None:
+        return
+    worker = Worker("switches", clock)
+    try:
+        await worker.run(estop.open)
+        while True:
+            if await worker.run(estop.pressed) and controller.state.mode is not Mode.ESTOPPED:
+                controller.post(ev.EStop("the e-stop is pressed"))
+            await asyncio.sleep(SWITCH_WATCH_S)
+    finally:
+        worker.close()
+
+
+def session_config(path: Path) -> RigConfig:
+    """The rig that a session was taken with. Raises `SessionError`."""
+    try:
+        return from_dict(load_manifest(path)["config"])
+    except (KeyError, ValueError) as error:
+        raise SessionError(path, f"its config cannot be read by this version of rigd: {error}") from error

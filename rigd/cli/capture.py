@@ -1,0 +1,202 @@
+"""Commands that capture: capture and resume."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drivers.clock import Clock, SystemClock, VirtualClock
+from rigd.app import HALTED, Rig, RigFault, open_rig, session_config, warm_up
+from rigd.cli.exits import Exit
+from rigd.cli.failures import Stopped
+from rigd.cli.progress import Progress
+from rigd.config import RigConfig, load
+from rigd.control.controller import Closed
+from rigd.machine import events as ev
+from rigd.machine.state import Mode
+from rigd.session import Session, SessionError, survey, verify
+from rigd.virtualtime import run
+
+SIMULATED = frozenset({"sim", "replay"})
+"""Drivers that keep virtual time."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a capture came to."""
+
+    session: Path
+    closed: Closed | None
+    frames: int
+    planned: int
+    rejected: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        coverage = self.closed.results.coverage if self.closed and self.closed.results else None
+        files = {name: str(self.session / name) for name in ("preview.jpg", "depth.tif", "session.json")}
+        return {
+            "ok": True,
+            "session": str(self.session),
+            "outcome": self.closed.outcome if self.closed else "unknown",
+            "frames": self.frames,
+            "planned": self.planned,
+            "rejected": self.rejected,
+            "seconds": round(self.seconds, 3),
+            "coverage": coverage,
+            **{name.partition(".")[0]: path for name, path in files.items() if Path(path).exists()},
+        }
+
+
+def capture(options: argparse.Namespace) -> int:
+    """`rigd capture`."""
+    config = load(options.config, options.overrides)
+    clock = clock_for(config, virtual=options.virtual_time)
+
+    async def begin(rig: Rig) -> Session:
+        planned = rig.plan()  # refused before anything moves
+        await rig.home()
+        return await rig.start(options.name or config.rig.id, planned.plan)
+
+    outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
+    report(outcome, as_json=options.json)
+    return Exit.DONE
+
+
+def resume(options: argparse.Namespace) -> int:
+    """`rigd resume`."""
+    path = _chosen(options)
+    config = session_config(path)
+    clock = clock_for(config, virtual=options.virtual_time)
+
+    async def begin(rig: Rig) -> Session:
+        await rig.home()
+        return await rig.resume(path)
+
+    outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
+    report(outcome, as_json=options.json)
+    return Exit.DONE
+
+
+def clock_for(config: RigConfig, *, virtual: bool) -> Clock:
+    """The clock that was asked for. Real parts do not keep virtual time."""
+    if not virtual:
+        return SystemClock()
+    sections = [config.rail, config.camera, config.light, *config.switches.values()]
+    real = sorted({section.driver for section in sections if section is not None} - SIMULATED)
+    if real:
+        raise Stopped(
+            Exit.USAGE, f"--virtual-time is for simulated rigs; this one has real parts: {', '.join(real)}"
+        )
+    return VirtualClock()
+
+
+async def capture_with(
+    config: RigConfig, clock: Clock, begin: Callable[[Rig], Awaitable[Session]], *, quiet: bool
+) -> Outcome:
+    """Open the rig, begin, show progress until the stack is over, and say what came of it.
+
+    Raises `Stopped` with the code of an interrupted or paused stack, `RigFault` of a failed one.
+    """
+    warm_up()
+    interrupts = Interrupts()
+    started_s = clock.now()
+    async with open_rig(config, clock) as rig:
+        interrupts.install(rig)
+        progress = Progress(quiet=quiet)
+        rig.controller.listen(progress.notice)
+        with progress:
+            try:
+                session = await begin(rig)
+            except RigFault:
+                interrupts.check(None)
+                raise
+            progress.begin(session.plan.frames, len(session.frames))
+            state = await rig.ended()
+        interrupts.check(session)
+        if state.mode is Mode.PAUSED:
+            why = state.stack.why if state.stack is not None else ""
+            await rig.suspend(why)
+            raise Stopped(
+                Exit.PAUSED, f"the stack paused: {why}\nPut it right, then: rigd resume {session.path}"
+            )
+        if state.mode in HALTED and state.fault is not None:
+            await rig.controller.drained()
+            next_step = f"{state.fault.next_step}; then: rigd resume {session.path}"
+            raise RigFault(state.fault.code, state.fault.message, next_step)
+        return Outcome(
+            session.path,
+            progress.closed,
+            len(session.frames),
+            session.plan.frames,
+            progress.rejected,
+            clock.now() - started_s,
+        )
+
+
+def report(outcome: Outcome, *, as_json: bool) -> None:
+    """Say what a capture came to, and verify it."""
+    found = verify(outcome.session)
+    if not found.whole:
+        raise Stopped(Exit.SESSION, f"{outcome.session} is damaged:\n  " + "\n  ".join(found.problems))
+    data = {**outcome.to_dict(), "verified_files": found.files}
+    if as_json:
+        print(json.dumps(data, indent=2))
+        return
+    print(
+        f"{outcome.frames} frames in {outcome.seconds:.1f} s, {outcome.rejected} taken again; {found.files} files verified"
+    )
+    for name, label in (("preview", "preview"), ("depth", "depth map"), ("session", "record")):
+        if name in data:
+            print(f"  {label:10s} {data[name]}{'/session.json' if name == 'session' else ''}")
+    if outcome.closed is not None and outcome.closed.results is not None:
+        print(f"  coverage   {outcome.closed.results.text}")
+
+
+class Interrupts:
+    """Ctrl-C and SIGTERM: once stops safely, twice halts at once."""
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def install(self, rig: Rig) -> None:
+        """Take the signals from here on."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._interrupt, rig, number)
+
+    def check(self, session: Session | None) -> None:
+        """Raise `Stopped` when there was a signal."""
+        if self.signal is not None:
+            then = "" if session is None else f"; go on with: rigd resume {session.path}"
+            raise Stopped(Exit.INTERRUPTED, f"stopped by {self.signal.name}, the rail stands{then}")
+
+    def _interrupt(self, rig: Rig, number: signal.Signals) -> None:
+        if self.signal is not None:
+            rig.controller.post(ev.EStop(f"{number.name} twice"))
+            return
+        self.signal = number
+        print("\nrigd: stopping the rail; again to halt at once", file=sys.stderr)
+        task = asyncio.create_task(rig.suspend(f"stopped by {number.name}"))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _chosen(options: argparse.Namespace) -> Path:
+    if (options.session is None) == (not options.last):
+        raise Stopped(Exit.USAGE, "name a session's folder, or say --last")
+    if options.session is not None:
+        return Path(options.session)
+    unfinished = [seen for seen in survey(options.root) if seen.unfinished]
+    if not unfinished:
+        raise SessionError(options.root, "no unfinished session here")
+    return unfinished[-1].path

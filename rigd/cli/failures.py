@@ -1,0 +1,71 @@
+"""What can go wrong, as a message with a next step, and an exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+
+from rigd.cli.exits import Exit
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """A command that ends early, in order: with this code and message."""
+
+    def __init__(self, code: Exit, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def explained(run: Callable[[], int], *, json_wanted: bool = False) -> int:
+    """Run a command; what it raises is said on standard error (and as JSON where that is wanted) and becomes an exit code."""
+    try:
+        return run()
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain again when it flushes.
+        sys.stderr.close()
+        return Exit.DONE
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except Exception as error:
+        code, message = _explain(error)
+        if code is Exit.INTERNAL:
+            log.exception("internal error")
+        print(f"rigd: {message}", file=sys.stderr)
+        if json_wanted:
+            print(json.dumps({"ok": False, "exit": code.value, "kind": code.name.lower(), "error": message}))
+        return code
+
+
+def _explain(error: Exception) -> tuple[Exit, str]:
+    """Imports only what a failing command has imported already."""
+    from drivers.base import DriverError
+    from rigd.app import Refused, RigFault
+    from rigd.config import ConfigError
+    from rigd.plan import PlanError
+    from rigd.session import DamagedJournal, SessionError
+
+    match error:
+        case Stopped():
+            code, message = error.code, str(error)
+        case ConfigError():
+            code, message = Exit.CONFIG, f"the config is wrong:\n{error}"
+        case PlanError():
+            code, message = (
+                Exit.PLAN,
+                "the plan is refused:\n" + "\n".join(f"  - {why}" for why in error.reasons),
+            )
+        case SessionError() | DamagedJournal():
+            code, message = Exit.SESSION, str(error)
+        case RigFault():
+            code, message = (Exit.STORAGE if error.code == "storage" else Exit.HARDWARE), str(error)
+        case DriverError() | Refused():
+            code, message = Exit.HARDWARE, str(error)
+        case OSError():
+            code, message = Exit.STORAGE, str(error)
+        case _:
+            code, message = Exit.INTERNAL, f"internal error: {error!r}; run again with -vv and report it"
+    return code, message

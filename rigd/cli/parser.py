@@ -1,0 +1,219 @@
+"""Commands and options. Each command's room is imported only when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import rigd
+from rigd.cli.exits import EPILOG
+from rigd.cli.failures import explained
+
+DESCRIPTION = """\
+Daemon and command line of a focus-stacking rig: moves the rail, waits until the rig is still, fires the camera,
+proves every frame, and merges the stack while it is taken."""
+
+EXAMPLES = """\
+examples:
+  rigd demo                                     capture a simulated stack, end to end
+  rigd check config/simulated.yaml              is this config right, and what does it mean?
+  rigd plan --config config/simulated.yaml      what would be done, how long, how much?
+  rigd capture --config config/simulated.yaml --name beetle
+  rigd sessions --verify
+  rigd resume sessions/20261121T180311Z-beetle
+"""
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Parse, run, and turn what can go wrong into a message and an exit code."""
+    options = make_parser().parse_args(arguments)
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(options.verbose, 2)]
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+    def run() -> int:
+        module, _, function = options.handler.partition(":")
+        return int(getattr(importlib.import_module(module), function)(options))
+
+    return explained(run, json_wanted=getattr(options, "json", False))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        "rigd",
+        description=DESCRIPTION,
+        epilog=f"{EXAMPLES}\n{EPILOG}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"rigd {rigd.__version__}")
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    for add in (_demo, _run, _capture, _resume, _plan, _check, _sessions, _states):
+        add(commands)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, handler: str, summary: str, *, more: str = "", examples: str = ""
+) -> argparse.ArgumentParser:
+    """One command with help, examples and the options that all commands have."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}. {more}".rstrip(),
+        epilog=f"examples:\n{examples}" if examples else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(handler=f"rigd.cli.{handler}")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="say more; twice: everything")
+    return parser
+
+
+def _config_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    parser.add_argument("--config", type=Path, required=required, metavar="FILE", help="the rig, as YAML")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one setting, e.g. plan.step_um=50",
+    )
+
+
+def _json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object and nothing else on standard output"
+    )
+
+
+def _time_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--virtual-time", action="store_true", help="simulated rigs only: do not wait for the clock, jump it"
+    )
+
+
+def _demo(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "demo",
+        "demo:demo",
+        "capture a simulated stack end to end and say how good it is",
+        more="Needs no hardware and asks nothing.",
+        examples="  rigd demo\n  rigd demo --out /tmp/demo --scene insect\n",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo-output"), metavar="DIR", help="where the session goes"
+    )
+    parser.add_argument(
+        "--scene", choices=("ring", "insect", "tilt"), default="ring", help="what is photographed"
+    )
+    _time_option(parser)
+    _json_option(parser)
+
+
+def _run(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "run",
+        "service:run",
+        "run the daemon: open the rig, tell systemd when it is ready, serve until stopped",
+        more="SIGTERM and Ctrl-C stop the rail safely.",
+        examples="  rigd run --config /etc/rigd/rig.yaml\n",
+    )
+    _config_options(parser)
+
+
+def _capture(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "capture",
+        "capture:capture",
+        "capture one stack as configured and exit",
+        more="Homes first. Ctrl-C stops the rail safely and leaves a session that can be resumed; twice: halts at once.",
+        examples=(
+            "  rigd capture --config config/simulated.yaml --name beetle\n"
+            "  rigd capture --config config/replay.yaml --set camera.folder=photos/beetle\n"
+        ),
+    )
+    _config_options(parser)
+    parser.add_argument("--name", default="", help="of the session; default: the rig's id")
+    _time_option(parser)
+    _json_option(parser)
+
+
+def _resume(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "resume",
+        "capture:resume",
+        "go on with an interrupted session",
+        more="Homes, takes the last good frame again, compares it, and captures what is missing.",
+        examples="  rigd resume sessions/20261121T180311Z-beetle\n  rigd resume --last\n",
+    )
+    parser.add_argument("session", type=Path, nargs="?", help="the session's folder")
+    parser.add_argument("--last", action="store_true", help="the newest unfinished session below --root")
+    parser.add_argument(
+        "--root", type=Path, default=Path("sessions"), metavar="DIR", help="folder of all sessions"
+    )
+    _time_option(parser)
+    _json_option(parser)
+
+
+def _plan(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "plan",
+        "look:plan",
+        "show what a capture would do, and how long it would take, without moving anything",
+        examples="  rigd plan --config config/simulated.yaml --set plan.step_um=50\n  rigd plan --config rig.yaml --json\n",
+    )
+    _config_options(parser)
+    _json_option(parser)
+
+
+def _check(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "check",
+        "look:check",
+        "check a config: everything that is wrong, each with file, line and fix; or the resolved rig",
+        examples="  rigd check config/simulated.yaml\n",
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="the rig, as YAML")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one setting",
+    )
+    _json_option(parser)
+
+
+def _sessions(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "sessions",
+        "look:sessions",
+        "list sessions, and verify that every frame is there, unchanged",
+        examples="  rigd sessions --verify\n  rigd sessions sessions/20261121T180311Z-beetle --verify --json\n",
+    )
+    parser.add_argument("session", type=Path, nargs="*", help="these sessions only")
+    parser.add_argument(
+        "--root", type=Path, default=Path("sessions"), metavar="DIR", help="folder of all sessions"
+    )
+    parser.add_argument("--verify", action="store_true", help="hash every file")
+    parser.add_argument("--unfinished", action="store_true", help="only those that can be resumed")
+    _json_option(parser)
+
+
+def _states(commands: Any) -> None:
+    _command(
+        commands, "states", "look:states", "print the state machine as a Mermaid diagram, made from its table"
+    )

@@ -1,0 +1,104 @@
+"""`rigd run`: the daemon. Opens the rig, tells the service manager when it is ready, serves until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+
+from drivers.clock import SystemClock
+from rigd.app import Refused, Rig, RigFault, open_rig, warm_up
+from rigd.cli.exits import Exit
+from rigd.config import RigConfig, load
+from rigd.control.controller import Changed, Notice
+from rigd.machine.state import State
+from rigd.session import Overview, SessionError, survey
+from rigd.watchdog import Notifier, ProgressWatchdog, watchdog_interval_s
+
+log = logging.getLogger(__name__)
+
+IDLE_TICK_S = 1.0
+"""How often an idle control loop goes round when no watchdog asks for more."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """`rigd run`."""
+    config = load(options.config, options.overrides)
+    asyncio.run(_serve(config))
+    return Exit.DONE
+
+
+async def _serve(config: RigConfig) -> None:
+    clock = SystemClock()
+    notifier = Notifier.from_environ()
+    watchdog = ProgressWatchdog(notifier, clock, watchdog_interval_s())
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    notifier.status("compiling kernels")
+    warm_up()
+    notifier.status("opening the rig")
+    async with open_rig(
+        config, clock, on_progress=watchdog.progress, progress_s=watchdog.tick_s or IDLE_TICK_S
+    ) as rig:
+        rig.controller.listen(_Announcer(notifier))
+        unfinished = [seen for seen in survey(config.storage.sessions) if seen.unfinished]
+        notifier.ready(_words(rig.state, unfinished))
+        log.info("ready: %s", _words(rig.state, unfinished))
+        serving = asyncio.create_task(_begin(rig, unfinished))
+        await stopped.wait()
+        notifier.stopping()
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+async def _begin(rig: Rig, unfinished: list[Overview]) -> None:
+    """What the config wants done at the start. A rig that cannot do it stays up and says why."""
+    service = rig.config.service
+    try:
+        if service.home_on_start or (unfinished and service.unfinished == "resume"):
+            await rig.home()
+        if service.unfinished == "resume":
+            for seen in unfinished:
+                await rig.resume(seen.path)
+                await rig.ended()
+    except (RigFault, Refused, SessionError, OSError) as error:
+        log.error("%s", error)
+        return
+    for seen in unfinished:
+        if service.unfinished == "report":
+            log.warning(
+                "%s is unfinished (%d of %d frames): rigd resume %s",
+                seen.path.name,
+                seen.frames,
+                seen.planned,
+                seen.path,
+            )
+
+
+class _Announcer:
+    """Tells the service manager what the rig does, when that changes."""
+
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
+        self._said = ""
+
+    def __call__(self, notice: Notice) -> None:
+        if isinstance(notice, Changed):
+            words = _words(notice.state, [])
+            if words != self._said:
+                self._said = words
+                self._notifier.status(words)
+
+
+def _words(state: State, unfinished: list[Overview]) -> str:
+    words = str(state.mode)
+    if state.stack is not None:
+        words += f": {state.stack.accepted} of {state.stack.plan.frames} frames"
+    if state.fault is not None:
+        words += f": {state.fault.message}; {state.fault.next_step}"
+    if unfinished:
+        words += f"; {len(unfinished)} unfinished session{'s' if len(unfinished) > 1 else ''}"
+    return words

@@ -1,0 +1,109 @@
+"""The camera's side of the controller: exposures and transfers with deadlines, and a new start for a camera that hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from drivers.base import Camera, CameraTimeout, DriverError, Exposure, FrameData
+from drivers.clock import Clock
+from rigd.workers import Worker
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+LET_GO_S = 3.0
+"""How long a cancelled driver may take to come back before its thread is abandoned."""
+
+
+class CameraControl:
+    """Takes pictures with one camera.
+
+    Args:
+        camera: the driver; opened and closed by the one who made it.
+        clock: of all evidence.
+        exposure_timeout_s: beyond the exposure itself.
+        transfer_timeout_s: for a picture's data.
+    """
+
+    def __init__(
+        self, camera: Camera, clock: Clock, *, exposure_timeout_s: float, transfer_timeout_s: float
+    ) -> None:
+        self.camera = camera
+        self._clock = clock
+        self._worker = Worker("camera", clock)
+        self._exposure_timeout_s = exposure_timeout_s
+        self._transfer_timeout_s = transfer_timeout_s
+        self._exposing = False
+        self._is_open = False
+        self.restarts = 0
+        """How often a hung camera was closed and opened again."""
+
+    async def open(self) -> None:
+        """Open the driver, unless it is."""
+        if not self._is_open:
+            await self._worker.run(self.camera.open)
+            self._is_open = True
+
+    async def expose(self, not_before_s: float, position_um: float) -> Exposure:
+        """One exposure. Raises `CameraTimeout` after the deadline; the camera has been restarted by then."""
+        capabilities = self.camera.capabilities
+        ahead_s = max(0.0, not_before_s - self._clock.now())
+        limit_s = ahead_s + capabilities.exposure_s + capabilities.overhead_s + self._exposure_timeout_s
+        self._exposing = True
+        try:
+            return await self._within(
+                limit_s, lambda: self._worker.run(self.camera.expose, not_before_s, position_um)
+            )
+        finally:
+            self._exposing = False
+
+    async def fetch(self, exposure: Exposure) -> FrameData:
+        """A picture's data. Raises `CameraTimeout` after the deadline; the camera has been restarted by then."""
+        return await self._within(
+            self._transfer_timeout_s, lambda: self._worker.run(self.camera.fetch, exposure)
+        )
+
+    def give_up_exposure(self) -> None:
+        """End a running exposure; transfers go on. Returns at once."""
+        if self._exposing:
+            self.camera.cancel()
+
+    async def close(self) -> None:
+        """Close the driver and end its thread; a hanging one is left behind."""
+        self.camera.cancel()
+        try:
+            await asyncio.wait_for(self._worker.run(self.camera.close), LET_GO_S)
+        except TimeoutError:
+            log.warning("the camera does not close; leaving its thread behind")
+            return
+        finally:
+            self._is_open = False
+        self._worker.close()
+
+    async def _within(self, limit_s: float, start: Callable[[], Awaitable[T]]) -> T:
+        job = asyncio.ensure_future(start())
+        done, _ = await asyncio.wait({job}, timeout=limit_s)
+        if done:
+            return job.result()
+        log.warning("the camera hangs: no answer for %.1f s; starting it again", limit_s)
+        self.camera.cancel()
+        await asyncio.wait({job}, timeout=LET_GO_S)
+        if not job.done():
+            job.cancel()
+            self._worker = Worker("camera", self._clock)
+        elif job.exception() is None:
+            log.info("the camera answered after all, too late")
+        await self._restart()
+        raise CameraTimeout(self.camera.capabilities.name, limit_s)
+
+    async def _restart(self) -> None:
+        self.restarts += 1
+        try:
+            await self._worker.run(self.camera.close)
+            await self._worker.run(self.camera.open)
+        except DriverError:
+            self._is_open = False
+            raise

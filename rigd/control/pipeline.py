@@ -1,0 +1,240 @@
+"""From a closed shutter to an accepted frame: fetch, look, judge, store, merge.
+
+It runs beside the rail's next move. Each part has its own thread: data come over the camera's, are looked at and stored on one,
+and merged on another. The verdict is given as soon as the frame is on disk; the merge follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from drivers.base import CameraSettings, DriverError, Exposure, FrameData
+from rigd import judge
+from rigd.compare import differs
+from rigd.config.model import Checks
+from rigd.control.camera import CameraControl
+from rigd.machine.effects import ProcessFrame, RejectFrame
+from rigd.pictures import Decoder, Image, Look
+from rigd.preview import Preview, Results
+from rigd.session import FrameRecord, Session
+from rigd.session.store import digest, frame_name
+from rigd.workers import Worker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of a picture."""
+
+    accepted: bool
+    reason: str = ""
+    retake: bool = True
+    record: FrameRecord | None = None
+
+
+class Pipeline:
+    """The pictures of one session, from shutter to disk.
+
+    Args:
+        session: where they go.
+        preview: what they are merged into.
+        camera: where they come from.
+        decoder: to look at them.
+        checks: what they must pass.
+        store: the worker that looks and stores; `stacker`: the worker that merges.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        preview: Preview,
+        camera: CameraControl,
+        decoder: Decoder,
+        checks: Checks,
+        store: Worker,
+        stacker: Worker,
+    ) -> None:
+        self.session = session
+        self.preview = preview
+        self._camera = camera
+        self._decoder = decoder
+        self._checks = checks
+        self._store = store
+        self._stacker = stacker
+        self._known = {record.sha256: frame for frame, record in session.frames.items()}
+        self._sharpness = {frame: record.metrics.get("sharpness") for frame, record in session.frames.items()}
+        self._refused: dict[int, float] = {}
+        self._merging: set[asyncio.Task[None]] = set()
+        self._processing = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.on_merged: Callable[[int], None] = lambda _frames: None
+        """Called on the loop with the number of frames merged so far."""
+
+    async def process(self, effect: ProcessFrame, exposure: Exposure) -> Decision:
+        """Fetch a picture and decide on it. Accepted ones are on disk when this returns, and on their way into the preview."""
+        self._processing += 1
+        self._idle.clear()
+        try:
+            return await self._process(effect, exposure)
+        finally:
+            self._processing -= 1
+            if self._processing == 0:
+                self._idle.set()
+
+    async def _process(self, effect: ProcessFrame, exposure: Exposure) -> Decision:
+        try:
+            data = await self._camera.fetch(exposure)
+        except DriverError as error:
+            return await self._store.run(self._refuse, effect, f"no data: {error}")
+        if effect.comparison:
+            return await self._store.run(self._compare, effect, data)
+        decision, image = await self._store.run(self._take_in, effect, exposure.settings, data)
+        if decision.accepted:
+            self._merge_later(effect.frame, image)
+        return decision
+
+    async def reject(self, effect: RejectFrame) -> None:
+        """Record a picture that was refused on its evidence."""
+        await self._store.run(
+            self.session.note, "rejected", frame=effect.frame, reason=effect.reason, **_times(effect)
+        )
+
+    async def drained(self) -> None:
+        """Wait until every picture on its way is decided on, and everything accepted is merged."""
+        await self._idle.wait()
+        while self._merging:
+            await asyncio.wait(set(self._merging))
+
+    async def finish(self) -> Results | None:
+        """Write the results."""
+        await self.drained()
+        return await self._stacker.run(self.preview.finish)
+
+    async def leave(self) -> None:
+        """Bring the preview to disk as it is, and let go."""
+        await self.drained()
+        await self._stacker.run(self.preview.flush)
+        await self._stacker.run(self.preview.close)
+
+    # ------------------------------------------------------------------------------------------ on the store's thread
+
+    def _take_in(
+        self, effect: ProcessFrame, settings: CameraSettings, data: FrameData
+    ) -> tuple[Decision, Image | None]:
+        sha256 = digest(data.payload)
+        look = self._decoder.look(data.payload, data.suffix)
+        sharpness = look.metrics.get("sharpness")
+        measured = judge.Measured(sha256, settings, look.metrics.get("p99"), sharpness, look.damage)
+        reason = judge.verdict(measured, self._expected(effect.frame))
+        if reason is not None:
+            if look.damage is None and sharpness is not None:
+                self._refused[effect.frame] = sharpness
+            return self._refuse(effect, reason), None
+        record = self._record(effect, settings, data, sha256=sha256, look=look)
+        try:
+            self.session.accept(record, data.payload)
+        except OSError as error:
+            return Decision(
+                False, f"frame {effect.frame + 1} could not be stored: {error}", retake=False
+            ), None
+        self._known[sha256] = effect.frame
+        self._sharpness[effect.frame] = sharpness
+        self._refused.pop(effect.frame, None)
+        return Decision(True, record=record), look.image
+
+    def _record(
+        self, effect: ProcessFrame, settings: CameraSettings, data: FrameData, *, sha256: str, look: Look
+    ) -> FrameRecord:
+        plan, evidence = self.session.plan, effect.evidence
+        softer = self._refused.get(effect.frame)
+        return FrameRecord(
+            frame=effect.frame,
+            file=frame_name(effect.frame, data.suffix),
+            bytes=len(data.payload),
+            sha256=sha256,
+            position=evidence.position,
+            position_um=plan.um(evidence.position),
+            asked_um=plan.asked_um[effect.frame],
+            moved_s=evidence.moved_s,
+            settled_s=evidence.settled_s,
+            start_s=evidence.start_s,
+            end_s=evidence.end_s,
+            sequence=evidence.sequence,
+            retry=effect.retry,
+            settings={key: value for key, value in asdict(settings).items() if value is not None},
+            metrics=look.metrics,
+            note="" if softer is None else "softer than its neighbours, and so again when taken again",
+        )
+
+    def _expected(self, frame: int) -> judge.Expected:
+        around = (self._sharpness.get(frame + offset) for offset in (-1, 1))
+        return judge.Expected(
+            black_level=self._checks.black_level,
+            sharpness_ratio=self._checks.sharpness_ratio,
+            tolerance=self._checks.exposure_tolerance,
+            settings=self._camera.camera.capabilities.settings,
+            known=self._known,
+            neighbours=tuple(value for value in around if value is not None),
+            refused_sharpness=self._refused.get(frame),
+        )
+
+    def _compare(self, effect: ProcessFrame, data: FrameData) -> Decision:
+        """Hold a picture taken after an interruption against the stored one of the same position."""
+        stored = self.session.frames[effect.frame]
+        look = self._decoder.look(data.payload, data.suffix)
+        if look.damage is not None:
+            return Decision(False, f"the comparison picture is damaged: {look.damage}")
+        reason = None
+        if look.image is not None:
+            before = self._decoder.decode_file(self.session.path / stored.file)
+            reason = None if before is None else differs(look.image, before)
+        self.session.note(
+            "compared", frame=effect.frame, agrees=reason is None, reason=reason or "", **_times(effect)
+        )
+        if reason is None:
+            return Decision(True)
+        return Decision(
+            False, f"frame {effect.frame + 1} does not look as it did before the interruption: {reason}"
+        )
+
+    def _refuse(self, effect: ProcessFrame, reason: str) -> Decision:
+        try:
+            self.session.note(
+                "rejected", frame=effect.frame, reason=reason, retry=effect.retry, **_times(effect)
+            )
+        except OSError as error:
+            return Decision(False, f"the journal cannot be written: {error}", retake=False)
+        return Decision(False, reason)
+
+    # ---------------------------------------------------------------------------------------------------- on the loop
+
+    def _merge_later(self, frame: int, image: Image | None) -> None:
+        task = asyncio.create_task(self._merge(frame, image))
+        self._merging.add(task)
+        task.add_done_callback(self._merging.discard)
+
+    async def _merge(self, frame: int, image: Image | None) -> None:
+        try:
+            await self._stacker.run(self.preview.add, frame, image)
+        except (OSError, ValueError) as error:
+            # The frame is safe on disk; a preview that lacks it is a smaller loss than a stack that stops.
+            log.warning("frame %d is not in the preview: %s", frame + 1, error)
+        self.on_merged(self.preview.frames)
+
+
+def _times(effect: ProcessFrame | RejectFrame) -> dict[str, float | int]:
+    evidence = effect.evidence
+    return {
+        "position": evidence.position,
+        "moved_s": evidence.moved_s,
+        "settled_s": evidence.settled_s,
+        "start_s": evidence.start_s,
+        "end_s": evidence.end_s,
+        "sequence": evidence.sequence,
+    }

@@ -1,0 +1,194 @@
+"""The picture that grows during a run: accepted frames, merged in order, on one worker; renewed on disk now and then.
+
+Frames come in the order of capture, but one that is taken again comes late. Those behind it are not kept in memory: they are
+read from the session again when their turn has come. So memory holds one frame and the merge, whatever the stack's length.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from drivers.clock import Clock
+from rigd.config.model import Preview as PreviewConfig
+from rigd.pictures import Decoder
+from rigd.session import Session
+
+if TYPE_CHECKING:
+    from stackcore.merge import StackMerger
+    from stackcore.track import Tracker
+
+log = logging.getLogger(__name__)
+
+PREVIEW = "preview.jpg"
+DEPTH = "depth.tif"
+CONFIDENCE = "confidence.tif"
+COVERAGE = "coverage.json"
+
+Image = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a finished preview says."""
+
+    frames: int
+    coverage: dict[str, Any]
+    text: str
+    """Coverage in plain words."""
+
+
+class Preview:
+    """One stack's preview. Every method runs on the stacking worker, except `__init__`.
+
+    Args:
+        session: where frames are read again and results are written.
+        decoder: makes images of stored frames.
+        config: size, rate and alignment.
+        clock: for the rate.
+    """
+
+    def __init__(self, session: Session, decoder: Decoder, config: PreviewConfig, clock: Clock) -> None:
+        self._session = session
+        self._decoder = decoder
+        self._config = config
+        self._clock = clock
+        self._merger: StackMerger | None = None
+        self._tracker: Tracker | None = None
+        self._waiting: set[int] = set()
+        self._next = 0
+        self._merged: list[int] = []
+        self._written_s: float | None = None
+        self._pending_write = False
+
+    @property
+    def frames(self) -> int:
+        """How many frames are merged."""
+        return len(self._merged)
+
+    def add(self, frame: int, image: Image | None) -> None:
+        """Merge an accepted frame when its turn has come; `image` is None to read it from the session."""
+        if frame < self._next or frame in self._waiting:
+            return  # taken again after it was merged: the stored frame counts, the preview keeps the first
+        if frame != self._next:
+            self._waiting.add(frame)
+            return
+        self._merge(frame, image)
+        while self._next in self._waiting:
+            self._waiting.discard(self._next)
+            self._merge(self._next, None)
+        self._write_now_and_then()
+
+    def restore(self) -> None:
+        """Merge what an interrupted session has stored already."""
+        for frame in sorted(self._session.frames):
+            self.add(frame, None)
+
+    def flush(self) -> None:
+        """Merge what is left, gaps and all, and bring the picture to disk if it is not there yet."""
+        for frame in sorted(self._waiting):
+            self._merge(frame, None)
+        self._waiting.clear()
+        if self._pending_write:
+            self._write(durable=False)
+
+    def finish(self) -> Results | None:
+        """Write preview, depth map, confidence and coverage; None when no frame could be merged."""
+        from stackcore.coverage import coverage  # noqa: PLC0415  (Numba is loaded when a stack is taken, not before)
+        from stackcore.depth import depth_map, depth_um  # noqa: PLC0415
+        from stackcore.imageio import float_tiff_bytes  # noqa: PLC0415
+
+        self.flush()
+        if self._merger is None or not self._merged:
+            return None
+        self._write(durable=True)
+        merged = self._merger.merged()
+        plan = self._session.plan
+        positions_um = np.array([plan.um(position) for position in plan.positions])
+        depth = depth_map(merged)
+        heights = depth_um(depth.frame, positions_um)
+        note = {"unit": "um", "zero": "home", "microstep_um": plan.microstep_um, "frames": len(self._merged)}
+        self._session.add_result(DEPTH, float_tiff_bytes(heights, description=json.dumps(note)))
+        self._session.add_result(CONFIDENCE, float_tiff_bytes(depth.confidence, description='{"unit": "1"}'))
+        reached = coverage(merged)
+        text = reached.text(near_first=plan.near_first)
+        data = {**asdict(reached), "text": text}
+        self._session.add_result(COVERAGE, (json.dumps(data, indent=2) + "\n").encode())
+        return Results(len(self._merged), data, text)
+
+    def close(self) -> None:
+        """Let go of the merge and its threads. Idempotent."""
+        if self._merger is not None:
+            self._merger.close()
+        self._merger = self._tracker = None
+
+    def _merge(self, frame: int, image: Image | None) -> None:
+        self._next = frame + 1
+        if image is None:
+            image = self._decoder.decode_file(self._session.path / self._session.frames[frame].file)
+        if image is None:
+            return  # a format that is stored, not decoded
+        aligned = self._aligned(image, frame)
+        self._merger_for(aligned).add(aligned, frame)
+        self._merged.append(frame)
+        self._pending_write = True
+
+    def _merger_for(self, image: Image) -> StackMerger:
+        from stackcore.merge import StackMerger  # noqa: PLC0415
+
+        if self._merger is None:
+            height, width = image.shape[:2]
+            channels = 1 if image.ndim == 2 else 3
+            self._merger = StackMerger(height, width, channels=channels, threads=self._config.threads)
+        return self._merger
+
+    def _aligned(self, image: Image, frame: int) -> Image:
+        if self._config.align == "off":
+            return image
+        from stackcore.track import Tracker, warp  # noqa: PLC0415
+
+        if self._config.align == "rail":
+            return warp(image, self._rail_matrix(image.shape, frame))
+        if self._tracker is None:
+            self._tracker = Tracker()
+        return warp(image, self._tracker.add(image).matrix)
+
+    def _rail_matrix(self, shape: Sequence[int], frame: int) -> npt.NDArray[np.float64]:
+        """Where a pixel of the first frame lies in this one: scaled about the centre by (D + moved) / D.
+
+        What is in focus in this frame lies D from the entrance pupil, and lay D + moved from it in the first frame; the image of
+        a point is as large as its distance is small. D is `pupil_to_focus_um`.
+        """
+        plan = self._session.plan
+        moved_um = plan.um(plan.positions[frame] - plan.positions[0])
+        distance_um = self._config.pupil_to_focus_um
+        assert distance_um is not None
+        scale = (distance_um + moved_um) / distance_um
+        centre = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
+        return np.column_stack([np.eye(2) * scale, centre * (1 - scale)])
+
+    def _write_now_and_then(self) -> None:
+        now = self._clock.now()
+        last = self._next >= self._session.plan.frames
+        if last or self._written_s is None or now - self._written_s >= self._config.interval_s:
+            self._write(durable=False)
+            self._written_s = now
+
+    def _write(self, *, durable: bool) -> None:
+        from stackcore.imageio import encode_jpeg  # noqa: PLC0415
+
+        assert self._merger is not None
+        data = encode_jpeg(self._merger.picture, quality=self._config.jpeg_quality)
+        self._pending_write = False
+        try:
+            self._session.add_result(PREVIEW, data, durable=durable)
+        except OSError as error:
+            if durable:
+                raise
+            log.warning("the preview could not be written: %s", error)
