@@ -80,9 +80,7 @@ def photographs(folder: Path, pattern: str = "*") -> Photographs:
             message names the folder and what to do.
     """
     if not folder.is_dir():
-        raise DriverError(
-            PORT, f"no folder {folder}: check `folder`, relative paths count from where rigd is started"
-        )
+        raise DriverError(PORT, f"no folder {folder}: check `folder`")
     files = [path for path in folder.glob(pattern) if path.is_file() and path.suffix.lower() in SUFFIXES]
     if not files:
         kinds = ", ".join(SUFFIXES)
