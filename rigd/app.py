@@ -207,11 +207,12 @@ class Rig:
 
         if (reason := await self.controller.start_stack(stack, open_pipeline)) is not None:
             raise Refused(reason)
-        halted = asyncio.ensure_future(self.controller.reached(*HALTED))
-        await asyncio.wait({started, halted}, return_when=asyncio.FIRST_COMPLETED)
+        halted = asyncio.create_task(self.controller.reached(*HALTED))
+        waits: set[asyncio.Future[Any]] = {started, halted}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        halted.cancel()
         if not started.done():
             self._raise_fault(self.state)
-        halted.cancel()
         return await started
 
     def _pipeline(self, session: Session) -> Pipeline:
@@ -281,6 +282,8 @@ async def open_rig(
     rig = Rig(config, parts, controller, clock)
     running = asyncio.create_task(controller.run())
     watching = asyncio.create_task(_watch_switches(parts.switches, controller, clock))
+    for task in (running, watching):
+        _tie(task, asyncio.current_task())
     try:
         await rig._do(ev.Connect())  # noqa: SLF001
         rig._raise_fault(await controller.reached(*RESTING))  # noqa: SLF001
@@ -295,6 +298,16 @@ async def open_rig(
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
+
+
+def _tie(task: asyncio.Task[None], body: asyncio.Task[Any] | None) -> None:
+    """When a background task dies, whoever uses the rig is told by cancellation; the cause is raised when the rig is closed."""
+
+    def ended(done: asyncio.Task[None]) -> None:
+        if body is not None and not done.cancelled() and done.exception() is not None:
+            body.cancel()
+
+    task.add_done_callback(ended)
 
 
 async def _watch_switches(switches: dict[str, Switch], controller: Controller, clock: Clock) -> None:

@@ -4,7 +4,7 @@ Edge rules, all of them:
 
 - near and far are reached exactly (each to its nearest microstep), whatever the step;
 - a step is the *longest* distance allowed between two frames: `ceil((far - near) / step) + 1` frames are spread evenly;
-- each position is rounded to microsteps once, from its exact value, so rounding never adds up; the largest rounding is kept;
+- each position is rounded to microsteps once, from its exact value, so rounding never adds up; `Plan.rounding_um` shows it;
 - margin frames go on beyond both ends at the same even step;
 - every frame is approached in the direction of capture by more than the backlash; the first from `approach`.
 """
@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -150,31 +150,34 @@ class Prediction:
 def make_plan(request: PlanRequest, rail: RailModel) -> Plan:
     """Positions for a request. Raises `PlanError` with every reason why the rail cannot do it."""
     near, far, intervals = _ends(request)
-    exact = [near + (far - near) * Fraction(index, intervals) for index in _indices(request, intervals)]
-    if not request.near_first:
-        exact.reverse()
-    microstep = exactly(rail.microstep_um)
-    positions = tuple(round(value / microstep) for value in exact)
+    microstep, step = exactly(rail.microstep_um), (far - near) / intervals
+    backlash = math.ceil(exactly(rail.backlash_um) / microstep)
+    overshoot = _overshoot(request, rail, step, backlash)
     direction = 1 if request.near_first else -1
-    step = (far - near) / intervals
-    backlash = math.ceil(rail.backlash_um / rail.microstep_um)
-    overshoot = _overshoot(request, rail, float(step), backlash)
-    plan = Plan(
-        positions=positions,
+    low, high = near - request.margin_frames * step, far + request.margin_frames * step
+    first, last = (_nearest(end / microstep) for end in ((low, high) if request.near_first else (high, low)))
+    approach = first - direction * overshoot
+    # Before any position is made: a request that is far off could ask for more of them than memory holds.
+    reasons = (
+        *_step_reasons(request, rail, far - near, step),
+        *_overshoot_reasons(request, rail, step, overshoot, backlash),
+        *_limit_reasons(min(approach, last), max(approach, last), rail),
+    )
+    if reasons:
+        raise PlanError(*reasons)
+    exact = [near + step * index for index in _indices(request, intervals)]
+    return Plan(
+        positions=tuple(_nearest(value / microstep) for value in exact),
         asked_um=tuple(float(value) for value in exact),
         microstep_um=rail.microstep_um,
-        near=round(near / microstep),
-        far=round(far / microstep),
+        near=_nearest(near / microstep),
+        far=_nearest(far / microstep),
         margin_frames=request.margin_frames,
         step_um=float(step),
-        approach=positions[0] - direction * overshoot,
+        approach=approach,
         overshoot=overshoot,
         backlash=backlash,
     )
-    reasons = (*_step_reasons(plan, rail), *_limit_reasons(plan, rail))
-    if reasons:
-        raise PlanError(*reasons)
-    return plan
 
 
 def predict(plan: Plan, costs: Costs, start: int | None = None) -> Prediction:
@@ -225,71 +228,101 @@ def exactly(value: float) -> Fraction:
     return Fraction(repr(float(value)))
 
 
+def _nearest(microsteps: Fraction) -> int:
+    """The nearest whole number, halves upward: even steps stay even, as they would not with halves to even."""
+    return math.floor(microsteps + Fraction(1, 2))
+
+
 def _ends(request: PlanRequest) -> tuple[Fraction, Fraction, int]:
     """Near, far and the number of intervals between them, exactly."""
+    if reasons := tuple(_request_reasons(request)):
+        raise PlanError(*reasons)
     near = exactly(request.near_um)
-    step = None if request.step_um is None else exactly(request.step_um)
-    given = (request.far_um is not None, step is not None, request.frames is not None)
-    if sum(given) != 2:
-        raise PlanError("a plan needs near and two of far, step and frames: leave out or add one")
-    if step is not None and step <= 0:
-        raise PlanError(f"step_um is {request.step_um}: it must be above 0")
-    if request.frames is not None and request.frames < 2:
-        raise PlanError(f"frames is {request.frames}: a stack has at least 2")
     if request.far_um is None:
-        intervals = (request.frames or 2) - 1
-        return near, near + (step or Fraction(0)) * intervals, intervals
+        assert request.step_um is not None
+        assert request.frames is not None
+        return near, near + exactly(request.step_um) * (request.frames - 1), request.frames - 1
     far = exactly(request.far_um)
-    if far <= near:
-        raise PlanError(
-            f"far ({request.far_um:g} um) must be beyond near ({request.near_um:g} um): swap them?"
-        )
-    intervals = math.ceil((far - near) / step) if step is not None else (request.frames or 2) - 1
-    return near, far, intervals
+    if request.frames is not None:
+        return near, far, request.frames - 1
+    assert request.step_um is not None
+    return near, far, math.ceil((far - near) / exactly(request.step_um))
+
+
+def _request_reasons(request: PlanRequest) -> Iterator[str]:
+    """What is wrong with a request on any rail."""
+    lengths = {name: getattr(request, name) for name in ("near_um", "far_um", "step_um", "overshoot_um")}
+    for name, value in lengths.items():
+        if value is not None and not math.isfinite(value):
+            yield f"{name} is {value}: it must be a finite number"
+    if [request.far_um, request.step_um, request.frames].count(None) != 1:
+        yield "a plan needs near and two of far, step and frames: leave out or add one"
+    if request.step_um is not None and request.step_um <= 0:
+        yield f"step_um is {request.step_um}: it must be above 0"
+    if request.frames is not None and request.frames < 2:
+        yield f"frames is {request.frames}: a stack has at least 2"
+    if request.margin_frames < 0:
+        yield f"margin_frames is {request.margin_frames}: it must be 0 or more"
+    if request.far_um is not None and request.far_um <= request.near_um:
+        yield f"far ({request.far_um:g} um) must be beyond near ({request.near_um:g} um): swap them?"
 
 
 def _indices(request: PlanRequest, intervals: int) -> range:
-    return range(-request.margin_frames, intervals + request.margin_frames + 1)
+    """Frames in the order of capture, counted from near."""
+    upward = range(-request.margin_frames, intervals + request.margin_frames + 1)
+    return upward if request.near_first else upward[::-1]
 
 
-def _overshoot(request: PlanRequest, rail: RailModel, step_um: float, backlash: int) -> int:
+def _overshoot(request: PlanRequest, rail: RailModel, step: Fraction, backlash: int) -> int:
     """Microsteps to back off: as asked, else 1.5 backlashes and at least one step; always more than the backlash."""
-    if request.overshoot_um is None:
-        return max(
-            math.ceil(max(OVERSHOOT_FACTOR * rail.backlash_um, step_um) / rail.microstep_um), backlash + 1, 1
-        )
-    overshoot = round(request.overshoot_um / rail.microstep_um)
+    microstep = exactly(rail.microstep_um)
+    if request.overshoot_um is not None:
+        return _nearest(exactly(request.overshoot_um) / microstep)
+    least = max(exactly(OVERSHOOT_FACTOR) * exactly(rail.backlash_um), step)
+    return max(math.ceil(least / microstep), backlash + 1)
+
+
+def _overshoot_reasons(
+    request: PlanRequest, rail: RailModel, step: Fraction, overshoot: int, backlash: int
+) -> Iterator[str]:
     if overshoot <= backlash:
-        raise PlanError(
-            f"overshoot_um ({request.overshoot_um:g}) must exceed the rail's backlash ({rail.backlash_um:g} um): "
-            f"set it to {OVERSHOOT_FACTOR * rail.backlash_um + rail.microstep_um:g} or leave it out"
+        usual = _overshoot(replace(request, overshoot_um=None), rail, step, backlash) * rail.microstep_um
+        yield (
+            f"overshoot_um ({request.overshoot_um:g}) must exceed the rail's backlash ({rail.backlash_um:g} um) "
+            f"by a microstep: set it to {usual:g} or leave it out"
         )
-    return overshoot
 
 
-def _step_reasons(plan: Plan, rail: RailModel) -> tuple[str, ...]:
-    if plan.step_um >= rail.microstep_um:
-        return ()
-    reason = (
-        f"the step ({plan.step_um:.3g} um) is below one microstep ({rail.microstep_um:.3g} um): "
-        f"take a step of at least {rail.microstep_um:.3g} um, or fewer frames"
-    )
-    return (reason,)
+def _step_reasons(request: PlanRequest, rail: RailModel, depth: Fraction, step: Fraction) -> Iterator[str]:
+    microstep = exactly(rail.microstep_um)
+    if step >= microstep:
+        return
+    most = depth // microstep + 1
+    if request.far_um is None:
+        fix = f"take a step of at least {rail.microstep_um} um"
+    elif most < 2:
+        fix = "near and far must be at least one microstep apart"
+    else:
+        fix = f"take at most {most} frames between near and far"
+    yield f"the step ({float(step):.3g} um) is below one microstep ({rail.microstep_um:.3g} um): {fix}"
 
 
-def _limit_reasons(plan: Plan, rail: RailModel) -> tuple[str, ...]:
-    lowest = min(*plan.positions, plan.approach) * rail.microstep_um
-    highest = max(*plan.positions, plan.approach) * rail.microstep_um
-    slack = rail.microstep_um / 2
-    reasons = []
-    if lowest < rail.min_um - slack:
-        reasons.append(
-            f"the plan goes down to {lowest:.1f} um (margins and approach included), below the limit {rail.min_um:.1f} um: "
-            f"move near up by {rail.min_um - lowest:.1f} um, or take fewer margin frames"
+def _limit_reasons(lowest: int, highest: int, rail: RailModel) -> Iterator[str]:
+    microstep = exactly(rail.microstep_um)
+    below = exactly(rail.min_um) - lowest * microstep
+    above = highest * microstep - exactly(rail.max_um)
+    if below > 0:
+        yield (
+            f"the plan goes down to {float(lowest * microstep):.1f} um (margins and approach included), below the limit "
+            f"{rail.min_um:.1f} um: move near up by {_up(below):.1f} um, or take fewer margin frames"
         )
-    if highest > rail.max_um + slack:
-        reasons.append(
-            f"the plan goes up to {highest:.1f} um (margins and approach included), above the limit {rail.max_um:.1f} um: "
-            f"move far down by {highest - rail.max_um:.1f} um, or take fewer margin frames"
+    if above > 0:
+        yield (
+            f"the plan goes up to {float(highest * microstep):.1f} um (margins and approach included), above the limit "
+            f"{rail.max_um:.1f} um: move far down by {_up(above):.1f} um, or take fewer margin frames"
         )
-    return tuple(reasons)
+
+
+def _up(length: Fraction) -> float:
+    """Rounded up to a tenth of a micrometre, so that following the advice once is enough."""
+    return math.ceil(length * 10) / 10

@@ -101,7 +101,7 @@ class Preview:
     def finish(self) -> Results | None:
         """Write preview, depth map, confidence and coverage; None when no frame could be merged."""
         from stackcore.coverage import coverage  # noqa: PLC0415  (Numba is loaded when a stack is taken, not before)
-        from stackcore.depth import depth_map, depth_um  # noqa: PLC0415
+        from stackcore.depth import depth_map, depth_um, smooth_depth  # noqa: PLC0415
         from stackcore.imageio import float_tiff_bytes  # noqa: PLC0415
 
         self.flush()
@@ -110,9 +110,8 @@ class Preview:
         self._write(durable=True)
         merged = self._merger.merged()
         plan = self._session.plan
-        positions_um = np.array([plan.um(position) for position in plan.positions])
-        depth = depth_map(merged)
-        heights = depth_um(depth.frame, positions_um)
+        depth = smooth_depth(depth_map(merged))
+        heights = depth_um(depth.frame_index, [plan.um(position) for position in plan.positions])
         note = {"unit": "um", "zero": "home", "microstep_um": plan.microstep_um, "frames": len(self._merged)}
         self._session.add_result(DEPTH, float_tiff_bytes(heights, description=json.dumps(note)))
         self._session.add_result(CONFIDENCE, float_tiff_bytes(depth.confidence, description='{"unit": "1"}'))
@@ -144,8 +143,9 @@ class Preview:
 
         if self._merger is None:
             height, width = image.shape[:2]
-            channels = 1 if image.ndim == 2 else 3
-            self._merger = StackMerger(height, width, channels=channels, threads=self._config.threads)
+            self._merger = StackMerger(
+                height, width, channels=1 if image.ndim == 2 else 3, threads=self._config.threads
+            )
         return self._merger
 
     def _aligned(self, image: Image, frame: int) -> Image:

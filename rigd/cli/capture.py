@@ -142,12 +142,12 @@ async def capture_with(
         )
 
 
-def report(outcome: Outcome, *, as_json: bool) -> None:
-    """Say what a capture came to, and verify it."""
+def report(outcome: Outcome, *, as_json: bool, extra: dict[str, Any] | None = None) -> None:
+    """Say what a capture came to, and verify it. Raises `Stopped` when it is not whole."""
     found = verify(outcome.session)
     if not found.whole:
         raise Stopped(Exit.SESSION, f"{outcome.session} is damaged:\n  " + "\n  ".join(found.problems))
-    data = {**outcome.to_dict(), "verified_files": found.files}
+    data = {**outcome.to_dict(), "verified_files": found.files, **(extra or {})}
     if as_json:
         print(json.dumps(data, indent=2))
         return

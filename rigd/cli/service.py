@@ -65,7 +65,7 @@ async def _begin(rig: Rig, unfinished: list[Overview]) -> None:
                 await rig.resume(seen.path)
                 await rig.ended()
     except (RigFault, Refused, SessionError, OSError) as error:
-        log.error("%s", error)
+        log.warning("%s", error)
         return
     for seen in unfinished:
         if service.unfinished == "report":
