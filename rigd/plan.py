@@ -324,5 +324,5 @@ def _limit_reasons(lowest: int, highest: int, rail: RailModel) -> Iterator[str]:
 
 
 def _up(length: Fraction) -> float:
-    """Rounded up to a tenth of a micrometre, so that following the advice once is enough."""
+    """Rounded up to a tenth of a micrometre: advice that is not short by its own rounding."""
     return math.ceil(length * 10) / 10
