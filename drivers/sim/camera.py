@@ -22,8 +22,6 @@ from drivers.sim.truth import LAMPS, WORLD, Lamps, StillWorld, Track, TrueExposu
 PORT = "sim camera"
 SHAKE = (0.6, 0.8)
 """Direction of the image's shift while the rig rings, right and down."""
-MAX_PLACES = 9
-"""Positions of the carriage that one picture is averaged over, at most."""
 STILL_PX = 0.02
 """An image that shifts less than this during an exposure is rendered without motion."""
 DRIFTED = 1.2
@@ -33,14 +31,13 @@ DRIFTED = 1.2
 class Optics(Protocol):
     """Scene, lens and renderer behind a simulated camera."""
 
-    def render(self, position_um: float, path_px: NDArray[np.float64] | None) -> Any:
-        """Linear light, (H, W, 3) float32."""
+    def render(
+        self, position_um: float, path_px: NDArray[np.float64] | None, path_um: NDArray[np.float64]
+    ) -> Any:
+        """Linear light (H, W, 3), averaged over the path of the image (n, 2) in pixels and of the carriage (n,) in µm."""
 
     def develop(self, linear: Any, *, gain: float, seed: int) -> NDArray[np.uint8]:
         """What the sensor makes of it, (H, W, 3) RGB."""
-
-    def blur_px_per_um(self) -> float:
-        """Growth of the blur disc per micrometre of defocus."""
 
     def truth(self, reference_um: float | None = None) -> Any:
         """All-in-focus picture and depth in micrometres."""
@@ -56,7 +53,7 @@ class ThinLensOptics:
 
         self._options = options
         self._develop = render.develop
-        self._lens = ThinLens(
+        lens = ThinLens(
             magnification=options.magnification,
             f_number=options.f_number,
             pixel_pitch_um=options.pixel_pitch_um,
@@ -71,11 +68,13 @@ class ThinLensOptics:
             seed=seed,
         )
         render.warm_up()
-        self._renderer = render.Renderer(scene, self._lens, threads=options.threads)
+        self._renderer = render.Renderer(scene, lens, threads=options.threads)
 
-    def render(self, position_um: float, path_px: NDArray[np.float64] | None) -> Any:
+    def render(
+        self, position_um: float, path_px: NDArray[np.float64] | None, path_um: NDArray[np.float64]
+    ) -> Any:
         """Linear light."""
-        return self._renderer.render(position_um, path_px)
+        return self._renderer.render(position_um, path_px, path_um)
 
     def develop(self, linear: Any, *, gain: float, seed: int) -> NDArray[np.uint8]:
         """Light to 8-bit RGB, with the options' noise."""
@@ -88,10 +87,6 @@ class ThinLensOptics:
             threads=self._options.threads,
         )
         return picture
-
-    def blur_px_per_um(self) -> float:
-        """From the lens."""
-        return float(self._lens.blur_px_per_um)
 
     def truth(self, reference_um: float | None = None) -> Any:
         """From the renderer."""
@@ -157,7 +152,6 @@ class SimCamera:
         if not self._work.running:
             if self._optics is None:
                 self._optics = make_optics(self._options, self._context.seed)
-            self._captures = 0
             self._work.start()
 
     def close(self) -> None:
@@ -264,13 +258,9 @@ class SimCamera:
         optics = self._ready_optics()
         px_per_um = coupling * self._options.magnification / self._options.pixel_pitch_um
         path = track.ring_um[:, np.newaxis] * np.array(SHAKE) * px_per_um
-        defocus_px = float(np.ptp(track.position_um)) * optics.blur_px_per_um()
-        places = int(np.clip(np.ceil(defocus_px), 1, MAX_PLACES))
-        light: Any = 0.0
-        for part in np.array_split(np.arange(len(path)), places):
-            shaken = bool(np.abs(path[part]).max() > STILL_PX)
-            seen = optics.render(float(track.position_um[part].mean()), path[part] if shaken else None)
-            light = seen if places == 1 else light + seen / places
+        shaken = bool(np.abs(path).max() > STILL_PX)
+        mean_um = float(track.position_um.mean())
+        light = optics.render(mean_um, path if shaken else None, track.position_um - mean_um)
         return optics.develop(light, gain=brightness, seed=self._seed("noise", sequence))
 
     def _encode(self, picture: NDArray[np.uint8]) -> bytes:

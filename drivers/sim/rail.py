@@ -91,7 +91,6 @@ class SimRail:
         with self._lock:
             if not self._open:
                 self._open = True
-                self._moves = 0
                 self._unplugged_s = math.inf
                 self._status = RailStatus(moving=False, homed=False, position=None)
 
@@ -241,7 +240,11 @@ class SimRail:
         middle = now + profile.duration_s / 2
         if move is not None and faults.stall_after_moves is not None and move == faults.stall_after_moves + 1:
             self.world.halt(middle)
-        if move is not None and faults.unplug_after_moves is not None and move > faults.unplug_after_moves:
+        if (
+            move is not None
+            and faults.unplug_after_moves is not None
+            and move == faults.unplug_after_moves + 1
+        ):
             self.world.halt(middle)
             self._unplugged_s = middle
 
