@@ -1,0 +1,310 @@
+"""One stack through the whole daemon, on a simulated rig and virtual time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from rigd.app import HALTED, Refused, RigFault
+from rigd.machine import events as ev
+from rigd.machine.state import Mode
+from rigd.plan import PlanError
+from rigd.session import verify
+from rigd.session.journal import read
+from tests.rigs import FRAMES, capture, journal_events, passes, resume, small_rig, stored, with_rig
+
+
+def test_a_stack_is_captured_stored_merged_and_proved(tmp_path):
+    ran = capture(small_rig(tmp_path))
+    assert ran.seen.accepted == list(range(FRAMES))
+    assert ran.state.mode is Mode.IDLE
+    found = verify(ran.path)
+    assert found.whole, found.problems
+    assert found.overview.outcome == "complete"
+    depth = tifffile.imread(ran.path / "depth.tif")
+    assert depth.shape == (64, 96)
+    assert np.nanmin(depth) >= 5000 - 100
+    assert np.nanmax(depth) <= 6100 + 100
+    assert (ran.path / "preview.jpg").stat().st_size > 500
+    assert json.loads((ran.path / "coverage.json").read_text())["text"]
+
+
+def test_every_frame_carries_its_evidence(tmp_path):
+    ran = capture(small_rig(tmp_path))
+    frames = [entry for entry in read(ran.path / "journal.jsonl").entries if entry["event"] == "frame"]
+    assert len(frames) == FRAMES
+    for entry in frames:
+        assert (
+            entry["moved_s"] + 0.2
+            <= entry["settled_s"] + 1e-9
+            <= entry["start_s"] + 2e-9
+            <= entry["end_s"] + 3e-9
+        )
+        assert abs(entry["position_um"] - entry["asked_um"]) <= 0.3125
+        assert entry["settings"]["exposure_s"] > 0
+        assert {"sha256", "sequence", "metrics"} <= entry.keys()
+    assert frames[0]["position_um"] == 5000
+    assert frames[-1]["position_um"] == 6100
+
+
+def test_the_next_move_starts_before_the_frame_is_there(tmp_path):
+    ran = capture(small_rig(tmp_path, "camera.transfer_s=0.15"))
+    frames = [entry for entry in read(ran.path / "journal.jsonl").entries if entry["event"] == "frame"]
+    stored_after_s = [entry["mono_s"] - entry["end_s"] for entry in frames]
+    assert min(stored_after_s) >= 0.15
+    cycles_s = np.diff([entry["end_s"] for entry in frames])
+    moves_s = [b["moved_s"] - a["end_s"] for a, b in itertools.pairwise(frames)]
+    assert max(moves_s) < 0.35, "a move waited for the transfer before it"
+    assert np.median(cycles_s) < 0.15 + 0.2 + 0.2 + 0.15, "transfer is added to move and settle"
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("black", "black"),
+        ("truncated", "damaged"),
+        ("duplicate", "again|the same picture"),
+        ("stale", "before the rig had settled|again"),
+        ("drift", "changed its"),
+        ("lost", "no data"),
+    ],
+)
+def test_a_bad_frame_is_taken_again(tmp_path, fault, reason):
+    ran = capture(small_rig(tmp_path, f"camera.faults.{fault}.at=[4, 9]"))
+    assert len(ran.seen.rejected) == 2, ran.seen.rejected
+    for rejected in ran.seen.rejected:
+        assert any(part in rejected.reason for part in reason.split("|")), rejected.reason
+    assert verify(ran.path).whole
+    assert sorted(ran.seen.accepted) == list(range(FRAMES))
+    assert journal_events(ran.path).count("rejected") == 2
+
+
+def test_a_camera_that_hangs_is_started_again(tmp_path):
+    ran = capture(small_rig(tmp_path, "camera.faults.hang.at=[5]", "capture.exposure_timeout_s=2"))
+    assert ran.rig.controller.camera.restarts == 1
+    assert verify(ran.path).overview.outcome == "complete"
+
+
+def test_data_that_never_come_are_given_up(tmp_path):
+    ran = capture(small_rig(tmp_path, "camera.faults.hang_transfer.at=[5]", "capture.transfer_timeout_s=2"))
+    assert len(ran.seen.rejected) == 1
+    assert verify(ran.path).overview.outcome == "complete"
+
+
+def test_a_frame_that_keeps_failing_pauses_the_stack_and_says_why(tmp_path):
+    config = small_rig(
+        tmp_path, "camera.faults.black.at=[5, 6, 7, 8, 9, 10, 11, 12]", "capture.checks.max_retries=2"
+    )
+    ran = capture(config)
+    assert ran.state.mode is Mode.PAUSED
+    assert ran.state.stack is not None
+    assert "failed 3 times" in ran.state.stack.why
+    assert "black" in ran.state.stack.why
+    assert "paused" in journal_events(ran.path)
+
+
+def test_pause_and_resume_lose_nothing(tmp_path):
+    async def pause_twice(rig, session):
+        for more in (3, 4):
+            await stored(rig, more)
+            assert await rig.controller.command(ev.Pause()) is None
+            await rig.controller.reached(Mode.PAUSED)
+            await passes(5)
+            assert await rig.controller.command(ev.Resume()) is None
+
+    ran = capture(small_rig(tmp_path), pause_twice)
+    assert ran.seen.accepted == list(range(FRAMES))
+    assert verify(ran.path).overview.outcome == "complete"
+    assert [event for event in journal_events(ran.path) if event in {"paused", "resumed"}] == [
+        "paused",
+        "resumed",
+    ] * 2
+
+
+@pytest.mark.parametrize("after_s", [0.01, 0.1, 0.2, 0.3, 0.35, 0.41, 0.6, 1.7])
+def test_abort_ends_the_session_at_any_moment(tmp_path, after_s):
+    async def abort(rig, session):
+        await passes(after_s)
+        assert await rig.controller.command(ev.Abort()) is None
+
+    ran = capture(small_rig(tmp_path), abort)
+    assert ran.state.mode is Mode.IDLE
+    found = verify(ran.path)
+    assert found.whole, found.problems
+    assert found.overview.outcome == "aborted"
+
+
+@pytest.mark.parametrize("after_s", [0.01, 0.1, 0.2, 0.3, 0.35, 0.41, 0.6, 1.7])
+def test_stop_stands_the_rail_and_the_stack_goes_on_afterwards(tmp_path, after_s):
+    async def stop(rig, session):
+        await passes(after_s)
+        assert await rig.controller.command(ev.Stop()) is None
+        await rig.controller.reached(Mode.PAUSED)
+        assert not (await rig.controller.rail.poll()).moving
+        assert await rig.controller.command(ev.Resume()) is None
+
+    ran = capture(small_rig(tmp_path), stop)
+    assert ran.seen.accepted == list(range(FRAMES))
+    assert verify(ran.path).overview.outcome == "complete"
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.2, 0.4, 1.0, 2.0])
+def test_an_emergency_stop_leaves_a_session_that_can_be_resumed(tmp_path, after_s):
+    async def estop(rig, session):
+        await passes(after_s)
+        assert await rig.controller.command(ev.EStop()) is None
+        await rig.controller.reached(Mode.ESTOPPED)
+        await rig.controller.drained()
+        assert not (await rig.controller.rail.poll()).moving
+        assert rig.state.position is None
+
+    config = small_rig(tmp_path)
+    ran = capture(config, estop)
+    assert ran.state.mode is Mode.ESTOPPED
+    kept = set(ran.session.frames)
+    assert verify(ran.path).overview.unfinished
+    again = resume(config, ran.path)
+    assert set(again.seen.accepted) == set(range(FRAMES)) - kept
+    assert verify(ran.path).overview.outcome == "complete"
+
+
+def test_an_unplugged_rail_is_a_named_fault_within_a_second_and_the_stack_can_be_resumed(tmp_path):
+    ran = capture(small_rig(tmp_path, "rail.faults.unplug_after_moves=6"))
+    assert ran.state.mode is Mode.FAULT
+    assert ran.state.fault is not None
+    assert "unplugged" in ran.state.fault.message
+    assert "home" in ran.state.fault.next_step
+    assert verify(ran.path).overview.unfinished
+    resume(small_rig(tmp_path), ran.path)
+    assert verify(ran.path).overview.outcome == "complete"
+
+
+def test_lost_steps_are_reported_when_it_homes_again_at_the_end(tmp_path):
+    ran = capture(
+        small_rig(
+            tmp_path,
+            "rail.faults.lose_steps=40",
+            "rail.faults.lose_steps_at_move=5",
+            "capture.rehome_at_end=true",
+        )
+    )
+    homed = [entry for entry in read(ran.path / "journal.jsonl").entries if entry["event"] == "homed"]
+    assert abs(homed[-1]["error_microsteps"] - 40) <= 2 or abs(homed[-1]["error_microsteps"] + 40) <= 2
+    manifest = json.loads((ran.path / "session.json").read_text())
+    assert manifest["result"]["home_error_microsteps"] == homed[-1]["error_microsteps"]
+
+
+@pytest.mark.parametrize(
+    ("end", "mode", "at_um"),
+    [
+        ("return", Mode.IDLE, 5000),
+        ("stay", Mode.IDLE, 6100),
+        ("park", Mode.IDLE, 750),
+        ("release", Mode.UNHOMED, None),
+    ],
+)
+def test_the_rail_ends_as_configured(tmp_path, end, mode, at_um):
+    ran = capture(small_rig(tmp_path, f"capture.end={end}", "capture.park_um=750"))
+    assert ran.state.mode is mode
+    assert (None if ran.state.position is None else ran.state.position * 0.625) == at_um
+
+
+def test_a_resumed_stack_in_front_of_another_subject_is_not_mixed(tmp_path):
+    async def leave(rig, session):
+        await stored(rig, 5)
+        await rig.suspend("stopped")
+
+    ran = capture(small_rig(tmp_path), leave)
+    kept = set(ran.session.frames)
+    other = resume(small_rig(tmp_path, "rig.seed=99"), ran.path)
+    assert other.state.mode is Mode.PAUSED
+    assert other.state.stack is not None
+    assert "does not look as it did before" in other.state.stack.why
+    assert set(other.session.frames) == kept
+
+
+def test_far_to_near_is_captured_from_the_other_side(tmp_path):
+    ran = capture(small_rig(tmp_path, "plan.direction=far_to_near"))
+    frames = [entry for entry in read(ran.path / "journal.jsonl").entries if entry["event"] == "frame"]
+    assert [entry["position_um"] for entry in frames] == sorted(
+        (entry["position_um"] for entry in frames), reverse=True
+    )
+    assert verify(ran.path).whole
+    truth_um = [ran.world.exposures[entry["sequence"]].position_um for entry in frames]
+    steps = -np.diff(truth_um)
+    assert np.allclose(steps, 100, atol=2.5), "the backlash shows"
+
+
+def test_backlash_never_shows_in_the_true_positions(tmp_path):
+    ran = capture(small_rig(tmp_path, "rail.backlash_um=60", "camera.faults.black.at=[5]"))
+    frames = {
+        entry["frame"]: entry
+        for entry in read(ran.path / "journal.jsonl").entries
+        if entry["event"] == "frame"
+    }
+    truth_um = [ran.world.exposures[frames[k]["sequence"]].position_um for k in range(FRAMES)]
+    assert np.allclose(np.diff(truth_um), 100, atol=2.5)
+
+
+def test_a_plan_that_the_rail_cannot_do_moves_nothing(tmp_path):
+    config = small_rig(tmp_path)
+    config = config.model_copy(update={"limits": config.limits.model_copy(update={"max_um": 5500.0})})
+
+    async def body(rig, seen):
+        before = await rig.controller.rail.poll()
+        with pytest.raises(PlanError, match="above the limit"):
+            rig.plan()
+        assert await rig.controller.rail.poll() == before
+
+    with_rig(config, body)
+
+
+def test_nothing_starts_before_home_is_known(tmp_path):
+    async def body(rig, seen):
+        with pytest.raises(Refused, match="home first"):
+            await rig.start("early", rig.plan().plan)
+        assert not (tmp_path / "sessions").exists()
+
+    with_rig(small_rig(tmp_path), body)
+
+
+def test_a_home_switch_that_never_closes_is_a_fault_that_says_what_to_do(tmp_path):
+    async def body(rig, seen):
+        with pytest.raises(RigFault, match=r"Next: .*home"):
+            await rig.home()
+        assert rig.state.mode in HALTED
+
+    with_rig(small_rig(tmp_path, "rail.faults.home_switch_broken=true"), body)
+
+
+def test_a_full_disk_pauses_the_stack_and_keeps_what_there_is(tmp_path, monkeypatch):
+    from rigd.session.store import Session
+
+    real = Session.accept
+
+    def full_after_five(self, record, payload):
+        if len(self.frames) == 5:
+            raise OSError(28, "No space left on device")
+        real(self, record, payload)
+
+    monkeypatch.setattr(Session, "accept", full_after_five)
+    config = small_rig(tmp_path)
+    ran = capture(config)
+    assert ran.state.mode is Mode.PAUSED
+    assert ran.state.stack is not None
+    assert "No space left" in ran.state.stack.why
+    monkeypatch.undo()
+    again = resume(config, ran.path)
+    assert verify(again.path).overview.outcome == "complete"
+
+
+def test_no_task_and_no_thread_is_left_behind(tmp_path):
+    import threading
+
+    before = {thread.name for thread in threading.enumerate()}
+    capture(small_rig(tmp_path))
+    assert {thread.name for thread in threading.enumerate()} <= before
