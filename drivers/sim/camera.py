@@ -7,6 +7,7 @@ number of frames.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -43,13 +44,20 @@ class Optics(Protocol):
         """All-in-focus picture and depth in micrometres."""
 
 
+@functools.lru_cache(maxsize=1)
+def _scene(name: str, width: int, height: int, near_um: float, far_um: float, seed: int) -> Any:
+    """The last scene is kept: painting one takes seconds, and a camera is opened again after a hang."""
+    from drivers.sim.scenes import make_scene  # noqa: PLC0415  (Numba stays out of config checks)
+
+    return make_scene(name, width=width, height=height, near_um=near_um, far_um=far_um, seed=seed)
+
+
 class ThinLensOptics:
     """The real thing: `drivers.sim.render`, imported when a camera is opened."""
 
     def __init__(self, options: SimCameraOptions, seed: int) -> None:
         from drivers.sim import render  # noqa: PLC0415  (Numba and OpenCV stay out of config checks)
         from drivers.sim.lens import ThinLens  # noqa: PLC0415
-        from drivers.sim.scenes import make_scene  # noqa: PLC0415
 
         self._options = options
         self._develop = render.develop
@@ -59,15 +67,8 @@ class ThinLensOptics:
             pixel_pitch_um=options.pixel_pitch_um,
             pupil_to_focus_um=options.pupil_to_focus_um,
         )
-        scene = make_scene(
-            options.scene,
-            width=options.width,
-            height=options.height,
-            near_um=options.near_um,
-            far_um=options.far_um,
-            seed=seed,
-        )
         render.warm_up()
+        scene = _scene(options.scene, options.width, options.height, options.near_um, options.far_um, seed)
         self._renderer = render.Renderer(scene, lens, threads=options.threads)
 
     def render(
