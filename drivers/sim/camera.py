@@ -45,10 +45,12 @@ class Optics(Protocol):
 
 
 @functools.lru_cache(maxsize=1)
-def _scene(name: str, width: int, height: int, near_um: float, far_um: float, seed: int) -> Any:
+def _scene(name: str, size: tuple[int, int], ends_um: tuple[float, float], seed: int) -> Any:
     """The last scene is kept: painting one takes seconds, and a camera is opened again after a hang."""
     from drivers.sim.scenes import make_scene  # noqa: PLC0415  (Numba stays out of config checks)
 
+    width, height = size
+    near_um, far_um = ends_um
     return make_scene(name, width=width, height=height, near_um=near_um, far_um=far_um, seed=seed)
 
 
@@ -68,7 +70,8 @@ class ThinLensOptics:
             pupil_to_focus_um=options.pupil_to_focus_um,
         )
         render.warm_up()
-        scene = _scene(options.scene, options.width, options.height, options.near_um, options.far_um, seed)
+        size, ends_um = (options.width, options.height), (options.near_um, options.far_um)
+        scene = _scene(options.scene, size, ends_um, seed)
         self._renderer = render.Renderer(scene, lens, threads=options.threads)
 
     def render(
