@@ -26,7 +26,7 @@ def mermaid() -> str:
         lines.append(f"    {mode} --> {goes}: {', '.join(sorted(arrows[mode, goes]))}")
     lines += [
         "    note right of estopped: e-stop leads here from every mode",
-        "    note right of fault: a limit switch or a lost controller leads here from every mode",
+        "    note right of fault: a limit switch or a lost controller leads here from every mode but estopped",
         "    note right of stopping: stop leads here from every mode in which something moves",
     ]
     return "\n".join(lines) + "\n"

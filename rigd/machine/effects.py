@@ -91,6 +91,8 @@ class Expose(Effect):
     frame: int
     position: int
     not_before_s: float
+    retry: int = 0
+    """How often this frame failed already."""
 
 
 @dataclass(frozen=True, slots=True)

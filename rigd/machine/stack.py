@@ -157,7 +157,16 @@ def expose(state: State) -> Step:
     if len(stack.in_flight) >= DEPTH:
         return with_stack(replace(state, awaiting=None), phase=Phase.CHECKING), ()
     state = with_stack(state, phase=Phase.EXPOSING)
-    return ask(state, fx.Expose, frame=stack.frame, position=state.position, not_before_s=stack.settled_s)
+    assert stack.frame is not None
+    retry = stack.tries_of(stack.frame)
+    return ask(
+        state,
+        fx.Expose,
+        frame=stack.frame,
+        position=state.position,
+        not_before_s=stack.settled_s,
+        retry=retry,
+    )
 
 
 def paused(state: State, why: str) -> Step:
