@@ -9,28 +9,26 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from drivers.base import Camera, CameraCapabilities, DriverError, Light, Rail, Switch
+from drivers.base import DriverError, Switch
 from drivers.clock import Clock
-from drivers.registry import Context, create, find
-from rigd.config import config_hash, from_dict, to_dict
-from rigd.config.model import DriverConfig, RigConfig
+from rigd.config import RigConfig, config_hash, to_dict
 from rigd.control.camera import CameraControl
 from rigd.control.controller import Controller
+from rigd.control.hands import Hands
 from rigd.control.pipeline import Pipeline
 from rigd.control.rail import RailControl
 from rigd.machine import events as ev
 from rigd.machine.state import Mode, Stack, State
+from rigd.parts import Parts, make_parts
 from rigd.pictures import Decoder
 from rigd.plan import Plan
 from rigd.planning import Planned, plan_stack, rail_facts, stack_of
 from rigd.preview import Preview
-from rigd.session import Session, SessionError, reopen
+from rigd.session import Session, reopen
 from rigd.session import create as create_session
-from rigd.session.store import load_manifest
 from rigd.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -54,47 +52,6 @@ class Refused(Exception):
     """A command that is not possible now."""
 
 
-@dataclass(slots=True)
-class Parts:
-    """The drivers of one rig, made and not yet opened."""
-
-    rail: Rail
-    camera: Camera
-    light: Light | None = None
-    switches: dict[str, Switch] = field(default_factory=dict)
-    context: Context | None = None
-
-
-def make_parts(config: RigConfig, clock: Clock) -> Parts:
-    """Make every driver that a config names. Raises `DriverError` when one cannot be."""
-    context = Context(clock=clock, seed=config.rig.seed)
-
-    def made(section: DriverConfig) -> Any:
-        return create(find(section.kind, section.driver), section.options, context)
-
-    return Parts(
-        rail=cast("Rail", made(config.rail)),
-        camera=cast("Camera", made(config.camera)),
-        light=cast("Light", made(config.light)) if config.light is not None else None,
-        switches={name: cast("Switch", made(section)) for name, section in config.switches.items()},
-        context=context,
-    )
-
-
-def dry_plan(config: RigConfig, clock: Clock) -> tuple[Planned, CameraCapabilities]:
-    """Plan without moving anything. Opens the camera only where its options alone do not tell its size."""
-    parts = make_parts(config, clock)
-    declare = getattr(config.camera.options, "declared", None)
-    capabilities: CameraCapabilities | None = declare() if declare is not None else None
-    if capabilities is None:
-        try:
-            parts.camera.open()
-            capabilities = parts.camera.capabilities
-        finally:
-            parts.camera.close()
-    return plan_stack(config, parts.rail, capabilities), capabilities
-
-
 def warm_up() -> None:
     """Load or compile every kernel that a run needs, so that no frame waits for it."""
     import stackcore  # noqa: PLC0415  (Numba is loaded here, and not when rigd is imported)
@@ -110,7 +67,7 @@ class Rig:
         self.parts = parts
         self.controller = controller
         self._clock = clock
-        self._store = controller.store
+        self._store = controller.hands.store
         self._stacker = Worker("stack", clock)
 
     @property
@@ -175,8 +132,8 @@ class Rig:
         """Leave every part safe."""
         light = self.parts.light
         for what, closing in (
-            ("rail", self.controller.rail.close),
-            ("camera", self.controller.camera.close),
+            ("rail", self.controller.hands.rail.close),
+            ("camera", self.controller.hands.camera.close),
             ("light", (lambda: self._store.run(light.close)) if light is not None else None),
         ):
             if closing is None:
@@ -222,11 +179,13 @@ class Rig:
         return Pipeline(
             session=session,
             preview=Preview(session, decoder, preview_config, self._clock),
-            camera=self.controller.camera,
+            camera=self.controller.hands.camera,
             decoder=decoder,
             checks=self.config.capture.checks,
             store=self._store,
             stacker=self._stacker,
+            clock=self._clock,
+            on_merged=self.controller.merged,
         )
 
     async def _finish_only(self, session: Session) -> None:
@@ -234,8 +193,8 @@ class Rig:
         pipeline = self._pipeline(session)
         try:
             await self._stacker.run(pipeline.preview.restore)
-            self.controller.results = await pipeline.finish()
-            coverage = self.controller.results.text if self.controller.results else ""
+            self.controller.hands.results = await pipeline.finish()
+            coverage = self.controller.hands.results.text if self.controller.hands.results else ""
             await self._store.run(session.finish, "complete", {"why": "", "coverage": coverage})
         finally:
             await pipeline.leave()
@@ -264,18 +223,20 @@ async def open_rig(
     parts = make_parts(config, clock)
     controller = Controller(
         State(rail=rail_facts(config, parts.rail.capabilities.microstep_um)),
-        rail=RailControl(parts.rail, clock),
-        camera=CameraControl(
-            parts.camera,
-            clock,
-            exposure_timeout_s=config.capture.exposure_timeout_s,
-            transfer_timeout_s=config.capture.transfer_timeout_s,
+        Hands(
+            rail=RailControl(parts.rail, clock),
+            camera=CameraControl(
+                parts.camera,
+                clock,
+                exposure_timeout_s=config.capture.exposure_timeout_s,
+                transfer_timeout_s=config.capture.transfer_timeout_s,
+            ),
+            light=parts.light,
+            settle_s=config.settle.fixed_s,
+            jog_speed_um_per_s=config.jog.speed_um_per_s,
+            store=Worker("store", clock),
+            clock=clock,
         ),
-        light=parts.light,
-        settle_s=config.settle.fixed_s,
-        jog_speed_um_per_s=config.jog.speed_um_per_s,
-        store=Worker("store", clock),
-        clock=clock,
         on_progress=on_progress,
         progress_s=progress_s,
     )
@@ -324,11 +285,3 @@ async def _watch_switches(switches: dict[str, Switch], controller: Controller, c
             await asyncio.sleep(SWITCH_WATCH_S)
     finally:
         worker.close()
-
-
-def session_config(path: Path) -> RigConfig:
-    """The rig that a session was taken with. Raises `SessionError`."""
-    try:
-        return from_dict(load_manifest(path)["config"])
-    except (KeyError, ValueError) as error:
-        raise SessionError(path, f"its config cannot be read by this version of rigd: {error}") from error

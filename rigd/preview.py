@@ -115,7 +115,7 @@ class Preview:
         note = {"unit": "um", "zero": "home", "microstep_um": plan.microstep_um, "frames": len(self._merged)}
         self._session.add_result(DEPTH, float_tiff_bytes(heights, description=json.dumps(note)))
         self._session.add_result(CONFIDENCE, float_tiff_bytes(depth.confidence, description='{"unit": "1"}'))
-        reached = coverage(merged)
+        reached = coverage(merged, self._merger.history)
         text = reached.text(near_first=plan.near_first)
         data = {**asdict(reached), "text": text}
         self._session.add_result(COVERAGE, (json.dumps(data, indent=2) + "\n").encode())

@@ -38,6 +38,8 @@ class Worker:
         self.name = name
         self._clock = clock
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._unfinished = 0
         # A daemon thread: a driver call that hangs for good must not keep the process from ending.
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
@@ -49,7 +51,7 @@ class Worker:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._clock.work_begins()
+        self._count(1)
         self._jobs.put(_Job(lambda: function(*args, **kwargs), future, loop))
         return await future
 
@@ -66,9 +68,21 @@ class Worker:
             except Exception as raised:  # noqa: BLE001  (whatever it is belongs to the one who waits)
                 outcome, error = None, raised
             _post(job, outcome, error)
-            self._clock.work_ends()
+            self._count(-1)
             # Nothing of the job may be kept alive while this thread waits: a picture is large.
             del job, outcome, error
+
+    def _count(self, change: int) -> None:
+        """Tell the clock of the thread's first job and of the end of its last.
+
+        To the clock the thread is one piece of work: a job that queues behind one that waits for the time must not hold time up.
+        """
+        with self._lock:
+            before, self._unfinished = self._unfinished, self._unfinished + change
+            if before == 0:
+                self._clock.work_begins()
+            elif self._unfinished == 0:
+                self._clock.work_ends()
 
 
 def _post(job: _Job, outcome: object, error: Exception | None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from drivers.clock import Clock, VirtualClock
 from rigd.app import Rig, open_rig
 from rigd.config import RigConfig, load
-from rigd.control.controller import Accepted, Closed, Notice, Rejected
+from rigd.control.notices import Accepted, Closed, Notice, Rejected
 from rigd.machine.state import State
 from rigd.session import Session
 from rigd.virtualtime import run

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from drivers.clock import Clock, SystemClock, VirtualClock
-from rigd.app import HALTED, Rig, RigFault, open_rig, session_config, warm_up
+from rigd.app import HALTED, Rig, RigFault, open_rig, warm_up
 from rigd.cli.exits import Exit
 from rigd.cli.failures import Stopped
 from rigd.cli.progress import Progress
-from rigd.config import RigConfig, load
-from rigd.control.controller import Closed
+from rigd.config import ConfigError, RigConfig, from_dict, load
+from rigd.control.notices import Closed
 from rigd.machine import events as ev
 from rigd.machine.state import Mode
 from rigd.session import Session, SessionError, survey, verify
+from rigd.session.store import load_manifest
 from rigd.virtualtime import run
 
 SIMULATED = frozenset({"sim", "replay"})
@@ -189,6 +190,14 @@ class Interrupts:
         task = asyncio.create_task(rig.suspend(f"stopped by {number.name}"))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def session_config(path: Path) -> RigConfig:
+    """The rig that a session was taken with. Raises `SessionError`."""
+    try:
+        return from_dict(load_manifest(path)["config"])
+    except (KeyError, ConfigError) as error:
+        raise SessionError(path, f"its config cannot be read by this version of rigd: {error}") from error
 
 
 def _chosen(options: argparse.Namespace) -> Path:

@@ -53,8 +53,8 @@ def _warnings(report: Any) -> list[str]:
 def plan(options: argparse.Namespace) -> int:
     """`rigd plan`."""
     from drivers.clock import SystemClock
-    from rigd.app import dry_plan
     from rigd.config import load
+    from rigd.parts import dry_plan
 
     config = load(options.config, options.overrides)
     planned, camera = dry_plan(config, SystemClock())

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from rigd.control.controller import Accepted, Changed, Closed, Notice, Rejected
+from rigd.control.notices import Accepted, Changed, Closed, Notice, Rejected
 from rigd.machine.state import Mode, State
 
 LINES = 10

@@ -11,7 +11,7 @@ from drivers.clock import SystemClock
 from rigd.app import Refused, Rig, RigFault, open_rig, warm_up
 from rigd.cli.exits import Exit
 from rigd.config import RigConfig, load
-from rigd.control.controller import Changed, Notice
+from rigd.control.notices import Changed, Notice
 from rigd.machine.state import State
 from rigd.session import Overview, SessionError, survey
 from rigd.watchdog import Notifier, ProgressWatchdog, watchdog_interval_s

@@ -17,6 +17,9 @@ T = TypeVar("T")
 LET_GO_S = 3.0
 """How long a cancelled driver may take to come back before its thread is abandoned."""
 
+ROUND_S = 0.02
+"""Beyond exposure and overhead, before a camera is asked for a picture again."""
+
 
 class CameraControl:
     """Takes pictures with one camera.
@@ -46,6 +49,12 @@ class CameraControl:
         if not self._is_open:
             await self._worker.run(self.camera.open)
             self._is_open = True
+
+    @property
+    def round_s(self) -> float:
+        """A time in which the camera surely finishes another picture."""
+        capabilities = self.camera.capabilities
+        return capabilities.exposure_s + capabilities.overhead_s + ROUND_S
 
     async def expose(self, not_before_s: float, position_um: float) -> Exposure:
         """One exposure. Raises `CameraTimeout` after the deadline; the camera has been restarted by then."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from drivers.base import CameraSettings, DriverError, Exposure, FrameData
+from drivers.clock import Clock
 from rigd import judge
 from rigd.compare import differs
 from rigd.config.model import Checks
@@ -36,6 +37,16 @@ class Decision:
     record: FrameRecord | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A picture's data, as they came from the camera."""
+
+    data: FrameData
+    settings: CameraSettings
+    data_s: float
+    """When they were here, on the monotonic clock."""
+
+
 class Pipeline:
     """The pictures of one session, from shutter to disk.
 
@@ -46,6 +57,8 @@ class Pipeline:
         decoder: to look at them.
         checks: what they must pass.
         store: the worker that looks and stores; `stacker`: the worker that merges.
+        clock: of all evidence.
+        on_merged: called on the loop with the number of frames in the preview, when there is one more.
     """
 
     def __init__(
@@ -58,6 +71,8 @@ class Pipeline:
         checks: Checks,
         store: Worker,
         stacker: Worker,
+        clock: Clock,
+        on_merged: Callable[[int], None] = lambda _frames: None,
     ) -> None:
         self.session = session
         self.preview = preview
@@ -66,6 +81,8 @@ class Pipeline:
         self._checks = checks
         self._store = store
         self._stacker = stacker
+        self._clock = clock
+        self._on_merged = on_merged
         self._known = {record.sha256: frame for frame, record in session.frames.items()}
         self._sharpness = {frame: record.metrics.get("sharpness") for frame, record in session.frames.items()}
         self._refused: dict[int, float] = {}
@@ -73,8 +90,6 @@ class Pipeline:
         self._processing = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self.on_merged: Callable[[int], None] = lambda _frames: None
-        """Called on the loop with the number of frames merged so far."""
 
     async def process(self, effect: ProcessFrame, exposure: Exposure) -> Decision:
         """Fetch a picture and decide on it. Accepted ones are on disk when this returns, and on their way into the preview."""
@@ -92,9 +107,11 @@ class Pipeline:
             data = await self._camera.fetch(exposure)
         except DriverError as error:
             return await self._store.run(self._refuse, effect, f"no data: {error}")
+        data_s = self._clock.now()
         if effect.comparison:
             return await self._store.run(self._compare, effect, data)
-        decision, image = await self._store.run(self._take_in, effect, exposure.settings, data)
+        arrived = Arrived(data, exposure.settings, data_s)
+        decision, image = await self._store.run(self._take_in, effect, arrived)
         if decision.accepted:
             self._merge_later(effect.frame, image)
         return decision
@@ -124,39 +141,35 @@ class Pipeline:
 
     # ------------------------------------------------------------------------------------------ on the store's thread
 
-    def _take_in(
-        self, effect: ProcessFrame, settings: CameraSettings, data: FrameData
-    ) -> tuple[Decision, Image | None]:
+    def _take_in(self, effect: ProcessFrame, arrived: Arrived) -> tuple[Decision, Image | None]:
+        data = arrived.data
         sha256 = digest(data.payload)
         look = self._decoder.look(data.payload, data.suffix)
         sharpness = look.metrics.get("sharpness")
-        measured = judge.Measured(sha256, settings, look.metrics.get("p99"), sharpness, look.damage)
+        measured = judge.Measured(sha256, arrived.settings, look.metrics.get("p99"), sharpness, look.damage)
         reason = judge.verdict(measured, self._expected(effect.frame))
         if reason is not None:
             if look.damage is None and sharpness is not None:
                 self._refused[effect.frame] = sharpness
             return self._refuse(effect, reason), None
-        record = self._record(effect, settings, data, sha256=sha256, look=look)
+        record = self._record(effect, arrived, sha256, look)
         try:
             self.session.accept(record, data.payload)
         except OSError as error:
-            return Decision(
-                False, f"frame {effect.frame + 1} could not be stored: {error}", retake=False
-            ), None
+            why = f"frame {effect.frame + 1} could not be stored: {error}"
+            return Decision(False, why, retake=False), None
         self._known[sha256] = effect.frame
         self._sharpness[effect.frame] = sharpness
         self._refused.pop(effect.frame, None)
         return Decision(True, record=record), look.image
 
-    def _record(
-        self, effect: ProcessFrame, settings: CameraSettings, data: FrameData, *, sha256: str, look: Look
-    ) -> FrameRecord:
+    def _record(self, effect: ProcessFrame, arrived: Arrived, sha256: str, look: Look) -> FrameRecord:
         plan, evidence = self.session.plan, effect.evidence
         softer = self._refused.get(effect.frame)
         return FrameRecord(
             frame=effect.frame,
-            file=frame_name(effect.frame, data.suffix),
-            bytes=len(data.payload),
+            file=frame_name(effect.frame, arrived.data.suffix),
+            bytes=len(arrived.data.payload),
             sha256=sha256,
             position=evidence.position,
             position_um=plan.um(evidence.position),
@@ -165,9 +178,10 @@ class Pipeline:
             settled_s=evidence.settled_s,
             start_s=evidence.start_s,
             end_s=evidence.end_s,
+            data_s=arrived.data_s,
             sequence=evidence.sequence,
             retry=effect.retry,
-            settings={key: value for key, value in asdict(settings).items() if value is not None},
+            settings={key: value for key, value in asdict(arrived.settings).items() if value is not None},
             metrics=look.metrics,
             note="" if softer is None else "softer than its neighbours, and so again when taken again",
         )
@@ -225,7 +239,7 @@ class Pipeline:
         except (OSError, ValueError) as error:
             # The frame is safe on disk; a preview that lacks it is a smaller loss than a stack that stops.
             log.warning("frame %d is not in the preview: %s", frame + 1, error)
-        self.on_merged(self.preview.frames)
+        self._on_merged(self.preview.frames)
 
 
 def _times(effect: ProcessFrame | RejectFrame) -> dict[str, float | int]:

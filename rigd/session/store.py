@@ -61,6 +61,8 @@ class FrameRecord:
     settled_s: float
     start_s: float
     end_s: float
+    data_s: float
+    """When its data were here."""
     sequence: int
     retry: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -36,6 +36,7 @@ def accept(session, frame):
         settled_s=1.3,
         start_s=1.4,
         end_s=1.5,
+        data_s=1.6,
         sequence=frame,
     )
     session.accept(record, payload)

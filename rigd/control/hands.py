@@ -1,0 +1,201 @@
+"""The controller's hands: each effect of the machine, carried out on drivers and session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from drivers.base import Exposure, Light
+from drivers.clock import Clock
+from rigd.control.camera import CameraControl
+from rigd.control.notices import Accepted, Closed, Notice, Rejected
+from rigd.control.pipeline import Pipeline
+from rigd.control.rail import RailControl
+from rigd.machine import effects as fx
+from rigd.machine import events as ev
+from rigd.preview import Results
+from rigd.workers import Worker
+
+OpenPipeline = Callable[[], Awaitable[Pipeline]]
+
+
+class Hands:
+    """Carries effects out. Each handler answers with an event, or None where nobody waits for one.
+
+    Args:
+        rail, camera, light: what the effects act on.
+        settle_s: the settle after each move.
+        jog_speed_um_per_s: of jogs.
+        store: the worker for slow files.
+        clock: of all evidence.
+    """
+
+    def __init__(
+        self,
+        *,
+        rail: RailControl,
+        camera: CameraControl,
+        light: Light | None,
+        settle_s: float,
+        jog_speed_um_per_s: float,
+        store: Worker,
+        clock: Clock,
+    ) -> None:
+        self.open_pipeline: OpenPipeline | None = None
+        """Makes or opens the session of the next stack."""
+        self.pipeline: Pipeline | None = None
+        """Of the stack under way."""
+        self.results: Results | None = None
+        """Of the last stack that was finished."""
+        self.rail = rail
+        self.camera = camera
+        self._light = light
+        self._settle_s = settle_s
+        self._jog_speed_um_per_s = jog_speed_um_per_s
+        self.store = store
+        self._clock = clock
+        self.tell: Callable[[Notice], None] = lambda _notice: None
+        """Takes notices, on the loop."""
+        self._exposures: dict[int, Exposure] = {}
+
+    def begin(self, effect: fx.Effect) -> Awaitable[ev.Event | None] | None:
+        """The coroutine for an effect, None for one that asks for nothing. Which exposure is meant is settled here, at once."""
+        match effect:
+            case fx.Refuse():
+                return None
+            case fx.ProcessFrame():
+                return self._process(effect, self._exposures.pop(effect.exposure))
+            case fx.RejectFrame():
+                self._exposures.pop(effect.exposure, None)
+                return self._reject(effect)
+            case fx.Expose():
+                self._exposures.clear()
+                return self._expose(effect)
+            case fx.StopRail() | fx.HaltRail():
+                self.camera.give_up_exposure()
+                return self._stop(effect) if isinstance(effect, fx.StopRail) else self._halt()
+            case _:
+                handler: Callable[[Any], Awaitable[ev.Event | None]] = self._handlers()[type(effect)]
+                return handler(effect)
+
+    def _handlers(self) -> dict[type[fx.Effect], Callable[[Any], Awaitable[ev.Event | None]]]:
+        return {
+            fx.OpenDrivers: self._open,
+            fx.StartHoming: self._home,
+            fx.MoveRail: self._move,
+            fx.JogRail: self._jog,
+            fx.ReleaseRail: self._release,
+            fx.WaitSettled: self._settle,
+            fx.BeginSession: self._begin_session,
+            fx.NoteSession: self._note_session,
+            fx.CloseSession: self._close_session,
+            fx.SuspendSession: self._suspend_session,
+        }
+
+    # ------------------------------------------------------------------------------------------------- the rail's effects
+
+    async def _open(self, effect: fx.OpenDrivers) -> ev.Event:
+        status = await self.rail.open()
+        await self.camera.open()
+        if self._light is not None:
+            await self.store.run(self._light.open)
+        return ev.Connected(effect.serial, status.position if status.homed else None)
+
+    async def _home(self, effect: fx.StartHoming) -> ev.Event:
+        position = await self.rail.home()
+        if self.pipeline is not None:
+            error = self.rail.home_error
+            await self.store.run(self.pipeline.session.note, "homed", error_microsteps=error)
+        return ev.Homed(effect.serial, position)
+
+    async def _move(self, effect: fx.MoveRail) -> ev.Event:
+        position, ended_s = await self.rail.move(effect.target)
+        return ev.MotionEnded(effect.serial, position, ended_s)
+
+    async def _jog(self, effect: fx.JogRail) -> ev.Event:
+        position, ended_s = await self.rail.jog(effect.distance, self._jog_speed_um_per_s)
+        return ev.MotionEnded(effect.serial, position, ended_s)
+
+    async def _stop(self, effect: fx.StopRail) -> ev.Event:
+        return ev.Stopped(effect.serial, await self.rail.stop())
+
+    async def _halt(self) -> None:
+        await self.rail.halt()
+
+    async def _release(self, effect: fx.ReleaseRail) -> ev.Event:
+        await self.rail.release()
+        return ev.Released(effect.serial)
+
+    async def _settle(self, effect: fx.WaitSettled) -> ev.Event:
+        settled_s = effect.moved_s + self._settle_s
+        await asyncio.sleep(max(0.0, settled_s - self._clock.now()))
+        return ev.Settled(effect.serial, settled_s)
+
+    # ------------------------------------------------------------------------------------------------ the stack's effects
+
+    async def _expose(self, effect: fx.Expose) -> ev.Event:
+        if effect.retry:
+            # A camera that gave an old picture has it still: let the sensor go round before it is asked again.
+            await asyncio.sleep(effect.retry * self.camera.round_s)
+        position_um = effect.position * self.rail.rail.capabilities.microstep_um
+        exposure = await self.camera.expose(effect.not_before_s, position_um)
+        self._exposures[effect.serial] = exposure
+        return ev.ShutterClosed(effect.serial, exposure.start_s, exposure.end_s, exposure.sequence)
+
+    async def _process(self, effect: fx.ProcessFrame, exposure: Exposure) -> ev.Event:
+        assert self.pipeline is not None
+        decision = await self.pipeline.process(effect, exposure)
+        if decision.record is not None:
+            self.tell(Accepted(decision.record))
+        if not decision.accepted:
+            self.tell(Rejected(effect.frame, decision.reason))
+        return ev.Verdict(effect.serial, decision.accepted, decision.reason, decision.retake)
+
+    async def _reject(self, effect: fx.RejectFrame) -> None:
+        assert self.pipeline is not None
+        self.tell(Rejected(effect.frame, effect.reason))
+        await self.pipeline.reject(effect)
+
+    async def _begin_session(self, effect: fx.BeginSession) -> ev.Event:
+        assert self.open_pipeline is not None
+        self.pipeline = await self.open_pipeline()
+        if self._light is not None:
+            await self.store.run(self._light.on)
+        return ev.SessionReady(effect.serial)
+
+    async def _note_session(self, effect: fx.NoteSession) -> None:
+        if self.pipeline is not None:
+            await self.store.run(self.pipeline.session.note, effect.kind, why=effect.why)
+
+    async def _close_session(self, effect: fx.CloseSession) -> ev.Event:
+        pipeline = self.pipeline
+        assert pipeline is not None
+        self.results = await pipeline.finish()
+        summary = {"why": effect.why, "home_error_microsteps": self.rail.home_error}
+        if self.results is not None:
+            summary["coverage"] = self.results.text
+        await self.store.run(pipeline.session.finish, effect.outcome, summary)
+        await self._leave(effect.outcome, effect.why)
+        return ev.SessionClosed(effect.serial)
+
+    async def _suspend_session(self, effect: fx.SuspendSession) -> ev.Event:
+        if self.pipeline is not None:
+            try:
+                await self.store.run(self.pipeline.session.note, "suspended", why=effect.why)
+            finally:
+                await self._leave("suspended", effect.why)
+        return ev.SessionClosed(effect.serial)
+
+    async def _leave(self, outcome: str, why: str) -> None:
+        """Light off, session closed, threads free: whatever the outcome."""
+        pipeline, self.pipeline = self.pipeline, None
+        try:
+            if self._light is not None:
+                await self.store.run(self._light.off)
+            if pipeline is not None:
+                await pipeline.leave()
+        finally:
+            if pipeline is not None:
+                pipeline.session.close()
+            self.tell(Closed(outcome, why, self.results))

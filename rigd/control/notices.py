@@ -1,0 +1,54 @@
+"""What the controller tells whoever listens: a command line, a dashboard, a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rigd.machine import events as ev
+from rigd.machine.state import State
+from rigd.preview import Results
+from rigd.session import FrameRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The state is another one."""
+
+    state: State
+    event: ev.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A frame is on disk."""
+
+    record: FrameRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A picture was refused."""
+
+    frame: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A session was left: complete, aborted or suspended."""
+
+    outcome: str
+    why: str
+    results: Results | None
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The preview shows one frame more."""
+
+    frames: int
+
+
+Notice = Changed | Accepted | Rejected | Closed | Merged
+Listener = Callable[[Notice], None]
