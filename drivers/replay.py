@@ -47,15 +47,15 @@ class ReplayOptions(CameraOptions):
     """Distance between two photographs."""
     exposure_s: Annotated[float, Field(gt=0, le=60)] = 0.02
     """How long an exposure takes."""
-    frame_period_s: Annotated[float, Field(gt=0)] = 0.1
-    """From the start of one frame to the next; never shorter than the exposure."""
+    frame_period_s: Annotated[float, Field(gt=0)] | None = None
+    """From the start of one frame to the next, as a free-running sensor has it. None: a shutter that opens when told."""
     transfer_s: Annotated[float, Field(ge=0)] = 0.05
     """From the end of the exposure to the data being here."""
 
     @property
     def period_s(self) -> float:
         """The frame period in effect."""
-        return max(self.frame_period_s, self.exposure_s)
+        return max(self.frame_period_s or 0.0, self.exposure_s)
 
     def declared(self) -> CameraCapabilities | None:
         """None: the size stands in the photographs."""
@@ -175,7 +175,7 @@ class ReplayCamera:
             suffix=found.suffix,
             frame_bytes=round(sum(path.stat().st_size for path in found.files) / len(found.files)),
             exposure_s=options.exposure_s,
-            overhead_s=options.period_s / 2,
+            overhead_s=0.0 if options.frame_period_s is None else options.period_s / 2,
             transfer_s=options.transfer_s,
             settings=CameraSettings(exposure_s=options.exposure_s),
             max_frames=len(found.files),
@@ -206,7 +206,7 @@ class ReplayCamera:
         self._work.cancel()
 
     def expose(self, not_before_s: float, position_um: float) -> Exposure:
-        """Wait for a frame period that begins at `not_before_s` or later, and take the photograph of that position.
+        """Expose at `not_before_s` or, with a frame period, from the next one on; take the photograph of that position.
 
         Raises:
             DriverError: `position_um` lies more than half a step beyond the first or last photograph.
@@ -214,12 +214,16 @@ class ReplayCamera:
         """
         asked_s = self._work.begin()
         path = self._opened().files[self._index(position_um)]
-        frame = self._work.fresh(not_before_s)
-        start_s, end_s = self._work.sensor.start_s(frame), self._work.sensor.end_s(frame)
+        if self._options.frame_period_s is None:
+            start_s, end_s, sequence = self._work.triggered(not_before_s)
+        else:
+            frame = self._work.fresh(not_before_s)
+            start_s, end_s = self._work.sensor.start_s(frame), self._work.sensor.end_s(frame)
+            sequence = self._work.sequence(frame)
         self._work.wait(end_s, asked_s)
         handle = self._tray.put(_Shot(path, end_s + self._options.transfer_s))
         settings = CameraSettings(exposure_s=self._options.exposure_s)
-        return Exposure(start_s, end_s, self._work.sequence(frame), settings, handle)
+        return Exposure(start_s, end_s, sequence, settings, handle)
 
     def fetch(self, exposure: Exposure) -> FrameData:
         """The file's bytes. Raises `TransferFailed` when it has gone, `CameraTimeout` after `cancel()`."""

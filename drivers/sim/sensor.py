@@ -156,6 +156,12 @@ class Shutterwork:
         oldest = self.sensor.newest_finished(self._clock.now()) - self._buffers + 1
         return self._serve(max(self.sensor.first_from(not_before_s), self._last + 1, oldest))
 
+    def triggered(self, not_before_s: float) -> tuple[float, float, int]:
+        """Start, end and running number of an exposure by a shutter that opens when it is told to."""
+        start_s = max(not_before_s, self._clock.now())
+        frame = self._serve(self._last + 1)
+        return start_s, start_s + self._exposure_s, self.sequence(frame)
+
     def newest(self) -> int:
         """The newest finished frame, or the next one when that was served already."""
         return self._serve(max(self.sensor.newest_finished(self._clock.now()), self._last + 1))
