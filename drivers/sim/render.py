@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from drivers.sim.lens import ThinLens
 from drivers.sim.render_blocks import render_rows
-from drivers.sim.render_develop import WHITE, develop
+from drivers.sim.render_develop import develop
 from drivers.sim.render_jit import over_rows
-from drivers.sim.render_kernels import BLOCK
+from drivers.sim.render_kernels import BLOCK, WHITE
 from drivers.sim.render_motion import NEGLIGIBLE_PX, mean_and_length, smear_rows, taps_of
 from drivers.sim.scenes import Scene, make_scene
 

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.sim.render_jit import helper, kernel, over_rows
+from drivers.sim.render_kernels import WHITE
 
-WHITE = 16384
-"""Linear light 1, as rendered."""
 TABLE_END = 20480
 """Table index (linear light 1.25) beyond which a pixel is so far overexposed that noise cannot bring it back."""
 ROWS_A_TASK = 128
