@@ -52,7 +52,8 @@ def _block_means(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _detail(gray: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Decades of detail by block: the mean square of what differs from pixel to pixel, above one level of noise."""
     across = np.diff(gray, axis=1)[:-1] ** 2 + np.diff(gray, axis=0)[:, :-1] ** 2
-    return np.log10(_block_means(across) + np.float32(4.0))
+    decades: npt.NDArray[np.float32] = np.log10(_block_means(across) + np.float32(4.0))
+    return decades
 
 
 def _correlation(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:

@@ -58,13 +58,28 @@ class Decoder:
 
     def decode(self, payload: bytes, suffix: str) -> Image:
         """The reduced 8-bit image. Raises ValueError when the data are damaged."""
-        from stackcore.imageio import decode  # noqa: PLC0415
+        from stackcore.imageio import JPEG_SUFFIXES, decode, decode_jpeg  # noqa: PLC0415
 
-        image = decode(payload, suffix, reduce=self.reduce)
-        return image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
+        if suffix.lower() in JPEG_SUFFIXES:
+            return decode_jpeg(payload, reduce=self.reduce)
+        image = decode(payload, suffix)
+        eight_bit: Image = (
+            image.astype(np.uint8, copy=False) if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
+        )
+        return _block_means(eight_bit, self.reduce)
 
     def decode_file(self, path: Path) -> Image | None:
         """A stored frame; None for a format that is not decoded."""
         if path.suffix.lower() not in DECODED:
             return None
         return self.decode(path.read_bytes(), path.suffix)
+
+
+def _block_means(image: Image, side: int) -> Image:
+    """Each block of `side` x `side` pixels as one; what is left over at the right and the bottom is cut off."""
+    if side == 1:
+        return image
+    height, width = (size // side for size in image.shape[:2])
+    blocks = image[: height * side, : width * side].reshape(height, side, width, side, *image.shape[2:])
+    means: Image = blocks.mean(axis=(1, 3), dtype=np.float32).round().astype(np.uint8)
+    return means

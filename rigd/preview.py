@@ -6,6 +6,7 @@ read from the session again when their turn has come. So memory holds one frame 
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Sequence
@@ -102,7 +103,7 @@ class Preview:
         """Write preview, depth map, confidence and coverage; None when no frame could be merged."""
         from stackcore.coverage import coverage  # noqa: PLC0415  (Numba is loaded when a stack is taken, not before)
         from stackcore.depth import depth_map, depth_um, smooth_depth  # noqa: PLC0415
-        from stackcore.imageio import float_tiff_bytes  # noqa: PLC0415
+        from stackcore.imageio import write_float_tiff  # noqa: PLC0415
 
         self.flush()
         if self._merger is None or not self._merged:
@@ -113,8 +114,10 @@ class Preview:
         depth = smooth_depth(depth_map(merged))
         heights = depth_um(depth.frame_index, [plan.um(position) for position in plan.positions])
         note = {"unit": "um", "zero": "home", "microstep_um": plan.microstep_um, "frames": len(self._merged)}
-        self._session.add_result(DEPTH, float_tiff_bytes(heights, description=json.dumps(note)))
-        self._session.add_result(CONFIDENCE, float_tiff_bytes(depth.confidence, description='{"unit": "1"}'))
+        for name, values, what in ((DEPTH, heights, note), (CONFIDENCE, depth.confidence, {"unit": "1"})):
+            tiff = io.BytesIO()
+            write_float_tiff(tiff, values, description=json.dumps(what))
+            self._session.add_result(name, tiff.getvalue())
         reached = coverage(merged, self._merger.history)
         text = reached.text(near_first=plan.near_first)
         data = {**asdict(reached), "text": text}
@@ -160,16 +163,17 @@ class Preview:
         return warp(image, self._tracker.add(image).matrix)
 
     def _rail_matrix(self, shape: Sequence[int], frame: int) -> npt.NDArray[np.float64]:
-        """Where a pixel of the first frame lies in this one: scaled about the centre by (D + moved) / D.
+        """Where a pixel of the preview lies in this frame: scaled about the centre by (D - behind) / D.
 
-        What is in focus in this frame lies D from the entrance pupil, and lay D + moved from it in the first frame; the image of
-        a point is as large as its distance is small. D is `pupil_to_focus_um`.
+        The preview is seen from the foremost position of the plan, from where every frame covers it. What is in focus in this
+        frame lies D from the entrance pupil, and D - behind from the foremost one's; an image is as large as its distance is
+        small. D is `pupil_to_focus_um`.
         """
         plan = self._session.plan
-        moved_um = plan.um(plan.positions[frame] - plan.positions[0])
+        behind_um = plan.um(max(plan.positions) - plan.positions[frame])
         distance_um = self._config.pupil_to_focus_um
         assert distance_um is not None
-        scale = (distance_um + moved_um) / distance_um
+        scale = (distance_um - behind_um) / distance_um
         centre = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
         return np.column_stack([np.eye(2) * scale, centre * (1 - scale)])
 

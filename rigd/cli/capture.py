@@ -21,8 +21,9 @@ from rigd.config import ConfigError, RigConfig, from_dict, load
 from rigd.control.notices import Closed
 from rigd.machine import events as ev
 from rigd.machine.state import Mode
+from rigd.preview import DEPTH, PREVIEW
 from rigd.session import Session, SessionError, survey, verify
-from rigd.session.store import load_manifest
+from rigd.session.store import MANIFEST, load_manifest
 from rigd.virtualtime import run
 
 SIMULATED = frozenset({"sim", "replay"})
@@ -43,10 +44,11 @@ class Outcome:
     def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
         coverage = self.closed.results.coverage if self.closed and self.closed.results else None
-        files = {name: str(self.session / name) for name in ("preview.jpg", "depth.tif", "session.json")}
+        files = {name: str(self.session / name) for name in (PREVIEW, DEPTH)}
         return {
             "ok": True,
             "session": str(self.session),
+            "record": str(self.session / MANIFEST),
             "outcome": self.closed.outcome if self.closed else "unknown",
             "frames": self.frames,
             "planned": self.planned,
@@ -120,7 +122,7 @@ async def capture_with(
             except RigFault:
                 interrupts.check(None)
                 raise
-            progress.begin(session.plan.frames, len(session.frames))
+            progress.begin(session.path, session.plan.frames, len(session.frames))
             state = await rig.ended()
         interrupts.check(session)
         if state.mode is Mode.PAUSED:
@@ -155,9 +157,9 @@ def report(outcome: Outcome, *, as_json: bool, extra: dict[str, Any] | None = No
     print(
         f"{outcome.frames} frames in {outcome.seconds:.1f} s, {outcome.rejected} taken again; {found.files} files verified"
     )
-    for name, label in (("preview", "preview"), ("depth", "depth map"), ("session", "record")):
+    for name, label in (("preview", "preview"), ("depth", "depth map"), ("record", "record")):
         if name in data:
-            print(f"  {label:10s} {data[name]}{'/session.json' if name == 'session' else ''}")
+            print(f"  {label:10s} {data[name]}")
     if outcome.closed is not None and outcome.closed.results is not None:
         print(f"  coverage   {outcome.closed.results.text}")
 

@@ -45,8 +45,8 @@ def demo(options: argparse.Namespace) -> int:
         planned = rig.plan().plan
         await rig.home()
         camera = rig.parts.camera
-        # The preview lies on the first frame; so does this truth.
-        truth = camera.truth(planned.um(planned.positions[0]))  # type: ignore[attr-defined]
+        # The preview is seen from the foremost position; so is this truth.
+        truth = camera.truth(planned.um(max(planned.positions)))  # type: ignore[attr-defined]
         truths.append((truth.picture, truth.depth_um))
         steps.append(planned.step_um)
         return await rig.start(f"demo-{options.scene}", planned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -61,8 +62,10 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
-    def begin(self, total: int, done: int) -> None:
-        """The stack has so many frames, and so many are there already."""
+    def begin(self, session: Path, total: int, done: int) -> None:
+        """The stack goes here, has so many frames, and so many are there already."""
+        if self._lines:
+            print(f"rigd: session {session}", file=sys.stderr, flush=True)
         self._total, self._done = total, done
         if self._task is not None:
             self._bar.update(self._task, total=total, completed=done)
@@ -86,7 +89,7 @@ class Progress:
             self._bar.update(self._task, completed=self._done)
         step = max(1, self._total // LINES)
         if self._lines and self._total and (self._done % step == 0 or self._done == self._total):
-            print(f"rigd: {self._done}/{self._total} frames", file=sys.stderr)
+            print(f"rigd: {self._done}/{self._total} frames", file=sys.stderr, flush=True)
 
     def _describe(self, state: State) -> None:
         words = str(state.mode)
