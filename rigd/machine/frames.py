@@ -42,9 +42,13 @@ def evidence_problem(evidence: Evidence, last_sequence: int) -> str | None:
     """Why the times of an exposure do not prove a still, new picture; None when they do."""
     if evidence.position != evidence.asked:
         return f"exposed at {evidence.position}, asked for {evidence.asked}"
-    if not evidence.moved_s <= evidence.settled_s <= evidence.start_s <= evidence.end_s:
+    if not evidence.moved_s <= evidence.settled_s:
+        return f"the settle ended at {evidence.settled_s:.3f} s, before the motion did at {evidence.moved_s:.3f} s"
+    if not evidence.settled_s <= evidence.start_s:
         early_ms = 1e3 * (evidence.settled_s - evidence.start_s)
         return f"exposure began {early_ms:.1f} ms before the rig had settled: a stale or early frame"
+    if not evidence.start_s <= evidence.end_s:
+        return f"the exposure ended before it began, at {evidence.end_s:.3f} s: the camera's clock cannot be trusted"
     if evidence.sequence <= last_sequence:
         return f"the camera gave picture {evidence.sequence} again"
     return None

@@ -55,7 +55,7 @@ class World:
         self.job: Job | None = None
         self.finished: list[Job] = []
         self.quiet = True
-        """Nobody has asked for motion since the rig was stopped or switched on."""
+        """Nobody has asked for motion or pictures since the rig was switched on or told to stop or pause."""
         self.seen: set[tuple[Mode, type[ev.Event], Mode]] = set()
         self.moments: Counter[str] = Counter()
 
@@ -100,8 +100,9 @@ class World:
         kinds = {type(effect) for effect in effects}
         if isinstance(event, MOVERS):
             self.quiet = False
-        if isinstance(event, (ev.Stop, *ALARMS)):
+        if isinstance(event, (ev.Stop, ev.Pause, ev.Abort, ev.Suspend, *ALARMS)):
             self.quiet = True
+        if isinstance(event, (ev.Stop, *ALARMS)):
             assert kinds & {fx.StopRail, fx.HaltRail}
         if isinstance(event, ALARMS):
             assert fx.HaltRail in kinds

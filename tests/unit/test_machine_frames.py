@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
-from rigd.machine.state import Mode, Phase
+from rigd.machine.frames import evidence_problem
+from rigd.machine.state import Evidence, Mode, Phase
 from tests.unit.machine_bench import Bench, a_plan, a_stack
 
 # ------------------------------------------------------------------------------------------------------- the pipeline
@@ -160,6 +163,15 @@ def test_a_frame_refused_while_the_next_is_exposed_is_not_lost():
     assert bench.frames_exposed() == [0, 1, 0, 2, 3]
 
 
+def test_a_frame_that_is_set_and_settled_is_taken_before_a_retake():
+    bench = Bench().start()
+    bench.expose()
+    bench.expose()
+    bench.run_to(Phase.CHECKING)
+    assert bench.refuse(0) == ["Expose"]
+    assert bench.last(fx.Expose).frame == 2
+
+
 def test_the_last_frame_refused_is_taken_again_without_moving():
     bench = Bench().start().take(0, 1, 2)
     bench.expose()
@@ -184,6 +196,16 @@ def test_a_frame_that_failed_too_often_has_new_tries_after_a_pause():
     assert bench.last(fx.CloseSession).outcome == "complete"
 
 
+def test_the_new_tries_are_as_many_as_before():
+    bench = Bench().start(a_stack(max_retries=1)).run_to(Phase.EXPOSING)
+    bench.close_shutter(early_s=0.5)
+    bench.close_shutter(early_s=0.5)
+    bench.tell(ev.Resume())
+    bench.run_to(Phase.EXPOSING)
+    assert bench.close_shutter(early_s=0.5) == ["RejectFrame", "Expose"]
+    assert bench.close_shutter(early_s=0.5) == ["RejectFrame", "NoteSession"]
+
+
 def test_too_many_refusals_let_the_open_shutter_close_first():
     bench = Bench().start(a_stack(max_retries=0))
     bench.expose()
@@ -191,6 +213,13 @@ def test_too_many_refusals_let_the_open_shutter_close_first():
     assert bench.refuse(0, "black") == []
     assert bench.close_shutter() == ["ProcessFrame", "NoteSession"]
     assert (bench.mode, bench.state.stack.why) == (Mode.PAUSED, "frame 1 failed 1 times, last: black")
+
+
+def test_a_pause_asked_for_comes_before_a_retake():
+    bench = Bench().start().run_to(Phase.EXPOSING)
+    bench.tell(ev.Pause("lunch"))
+    assert bench.close_shutter(early_s=0.5) == ["RejectFrame", "NoteSession"]
+    assert (bench.mode, bench.state.stack.why) == (Mode.PAUSED, "lunch")
 
 
 def test_a_failure_is_the_reason_also_when_a_pause_was_asked_for():
@@ -219,3 +248,28 @@ def test_a_picture_lost_on_its_way_counts_as_refused():
     bench.close_shutter()
     assert bench.tell(ev.Failed(bench.in_flight(3), "cannot write")) == ["NoteSession"]
     assert (bench.mode, bench.state.stack.why) == (Mode.PAUSED, "cannot write")
+
+
+# ----------------------------------------------------------------------------------------------------------- evidence
+
+GOOD = Evidence(position=100, asked=100, moved_s=1.0, settled_s=2.0, start_s=2.0, end_s=2.5, sequence=7)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"position": 101}, "exposed at 101, asked for 100"),
+        ({"settled_s": 0.9}, "settle"),
+        ({"start_s": 1.999}, "1.0 ms before the rig had settled"),
+        ({"end_s": 1.9}, "ended before it began"),
+        ({"start_s": float("nan")}, "nan"),
+        ({"sequence": 6}, "picture 6 again"),
+        ({"sequence": 5}, "picture 5 again"),
+    ],
+)
+def test_what_is_wrong_with_evidence(changes, words):
+    assert words in evidence_problem(replace(GOOD, **changes), last_sequence=6)
+
+
+def test_good_evidence_has_no_problem():
+    assert evidence_problem(GOOD, last_sequence=6) is None
