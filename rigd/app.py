@@ -54,9 +54,10 @@ class Refused(Exception):
 
 def warm_up() -> None:
     """Load or compile every kernel that a run needs, so that no frame waits for it."""
-    import stackcore  # noqa: PLC0415  (Numba is loaded here, and not when rigd is imported)
+    from stackcore import merge, quality  # noqa: PLC0415  (Numba is loaded here, and not when rigd is imported)
 
-    stackcore.warm_up()
+    merge.warm_up()
+    quality.warm_up()
 
 
 class Rig:

@@ -1,16 +1,14 @@
 """Killed with SIGKILL at random moments of a capture: every accepted frame is still there and whole, and the rest follows.
 
-The moments are seeded and spread evenly over a whole run, from before the session is made until after it is closed. The run is a
-process of its own, on virtual time, so that it is always busy with something that a kill can hit.
+The moments are seeded and spread over a whole run, from when the session is made until after it is closed. The run is a process
+of its own, on virtual time, so that it is always busy with something that a kill can hit.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +19,10 @@ from rigd.session.store import frame_records
 from tests.rigs import SMALL
 
 FRAMES = 45
+LINES = 13
+"""What a run says on a pipe: its session, then every fourth frame, and after the last it closes the session."""
+BETWEEN_LINES_S = 0.05
+"""About the time between two lines; a kill falls anywhere in it."""
 RIG = SMALL.replace("step_um: 100", "step_um: 25")
 
 
@@ -39,32 +41,30 @@ def start(folder: Path):
     config = folder / "rig.yaml"
     config.write_text(RIG)
     sessions = folder / "sessions"
-    return rigd(
-        "capture", "--config", config, "--set", f"storage.sessions={sessions}", "--virtual-time", "--json"
-    )
+    return rigd("capture", "--config", config, "--set", f"storage.sessions={sessions}", "--virtual-time")
 
 
-def run_time_s(folder: Path) -> tuple[float, float]:
-    """When a whole run makes its session and when it ends, in seconds from its start."""
-    began = time.time()
-    process = start(folder)
-    out, err = process.communicate(timeout=120)
-    ended = time.time()
-    assert process.returncode == 0, err
-    made = (Path(json.loads(out)["session"]) / "journal.jsonl").parent / "frames" / "0001.jpg"
-    return made.stat().st_mtime - began, ended - began
-
-
-def kill_and_resume(folder: Path, after_s: float) -> str:
-    """One kill; what stage it hit."""
-    process = start(folder)
+def kill_at(process, lines: int, then_s: float) -> str:
+    """Kill when it has said so many lines and a moment later; how far it was."""
+    said = 0
+    for line in process.stderr:
+        said += line.startswith("rigd: ")
+        if said > lines:
+            break
     try:
-        process.communicate(timeout=after_s)
+        process.wait(then_s)
         stage = "ended"
     except subprocess.TimeoutExpired:
         process.kill()
-        process.communicate()
         stage = "killed"
+    process.communicate()
+    return stage
+
+
+def kill_and_resume(folder: Path, seed: int) -> str:
+    """One kill; what stage it hit."""
+    moment = random.Random(seed)
+    stage = kill_at(start(folder), moment.randrange(LINES), moment.uniform(0, BETWEEN_LINES_S))
     sessions = [seen for seen in survey(folder / "sessions") if seen.outcome != "damaged"]
     if not sessions:
         return "before the session"
@@ -76,7 +76,7 @@ def kill_and_resume(folder: Path, after_s: float) -> str:
         return stage
     resumed = rigd("resume", seen.path, "--virtual-time", "--json")
     out, err = resumed.communicate(timeout=120)
-    assert resumed.returncode == 0, (after_s, out, err)
+    assert resumed.returncode == 0, (seed, out, err)
     found = verify(seen.path)
     assert found.whole, found.problems
     assert (found.overview.outcome, found.overview.frames) == ("complete", FRAMES)
@@ -88,11 +88,8 @@ def kill_and_resume(folder: Path, after_s: float) -> str:
 
 
 def kill_many(tmp_path: Path, kills: int, seed: int) -> list[str]:
-    made_s, ended_s = run_time_s(tmp_path / "warm")
-    made_s, ended_s = run_time_s(tmp_path / "whole")
-    moments = [random.Random(seed + k).uniform(made_s - 0.1, ended_s) for k in range(kills)]
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda k: kill_and_resume(tmp_path / str(k), moments[k]), range(kills)))
+        return list(pool.map(lambda k: kill_and_resume(tmp_path / str(k), seed + k), range(kills)))
 
 
 def test_twenty_kills(tmp_path):
