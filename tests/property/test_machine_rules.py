@@ -21,7 +21,7 @@ from tests.property.machine_rig import RAIL_MODEL
 from tests.property.machine_world import World
 
 LIVES = settings(
-    max_examples=500,
+    max_examples=300,
     stateful_step_count=60,
     derandomize=True,
     deadline=None,

@@ -132,10 +132,10 @@ def test_after_an_alarm_only_homing_finds_the_position_again(alarm, mode):
     assert bench.arrive() == [], "a late answer to a move that was halted"
     assert bench.tell(ev.ClearFault()) == ["OpenDrivers"]
     bench.tell(ev.Connected(bench.last(fx.OpenDrivers).serial, 432))
-    assert (bench.mode, bench.state.position) == (Mode.UNHOMED, None)
+    assert (bench.mode, bench.state.position, bench.state.must_home) == (Mode.UNHOMED, None, True)
     bench.tell(ev.Home())
     bench.tell(ev.Homed(bench.last(fx.StartHoming).serial, 0))
-    assert (bench.mode, bench.state.position) == (Mode.IDLE, 0)
+    assert (bench.mode, bench.state.position, bench.state.must_home) == (Mode.IDLE, 0, False)
 
 
 @pytest.mark.parametrize(("alarm", "mode"), ALARMS)
