@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rigd.config.reference import config_reference
+from rigd.machine.diagram import document
 
 ROOT = Path(__file__).parents[1]
 
 DOCUMENTS: list[tuple[Path, Callable[[], str]]] = [
     (Path("docs/config.md"), config_reference),
+    (Path("docs/states.md"), document),
 ]
 """Path from the root of the repository, and the function that gives the whole text."""
 

@@ -148,15 +148,24 @@ class Controller:
         if answer is not None:
             self.post(answer)
 
-    def _failure(self, effect: fx.Effect, error: Exception) -> ev.Event:
+    def _failure(self, effect: fx.Effect, error: Exception) -> ev.Event | None:
+        """What a driver's or a disk's error means to the machine."""
         what = str(error)
-        if isinstance(effect, fx.Expose):
-            return ev.Failed(effect.serial, what, "camera", frame_only=True)
-        if isinstance(effect, fx.BeginSession | fx.CloseSession | fx.SuspendSession | fx.NoteSession):
-            return ev.Failed(effect.serial, what, "storage")
-        if isinstance(effect, fx.OpenDrivers):
-            return ev.Failed(effect.serial, what, "open")
-        return ev.RailLost(what)
+        match effect:
+            case fx.HaltRail():
+                # The machine has given the rail up already; to tell it again would only make it halt again.
+                log.error("the rail could not be halted: %s", what)
+                return None
+            case fx.Expose():
+                return ev.Failed(effect.serial, what, "camera", frame_only=True)
+            case fx.OpenDrivers():
+                return ev.Failed(effect.serial, what, "open")
+            case fx.BeginSession() | fx.CloseSession() | fx.SuspendSession() | fx.ProcessFrame():
+                return ev.Failed(effect.serial, what, "storage")
+            case fx.NoteSession() | fx.RejectFrame():
+                return ev.Pause(f"the journal cannot be written: {what}")
+            case _:
+                return ev.RailLost(what)
 
     def _hand_out(self, notice: Notice) -> None:
         for listener in self._listeners:
