@@ -43,7 +43,7 @@ docs: $(STAMP) ## write the documents that are made from the code
 
 lock: ## renew requirements/dev.txt (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --generate-hashes \
-	    --no-header --upgrade -o requirements/dev.txt
+	    --custom-compile-command "make lock" --upgrade -o requirements/dev.txt
 
 clean: ## remove the environment, caches and what demo and bench wrote
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info \

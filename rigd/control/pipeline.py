@@ -129,9 +129,17 @@ class Pipeline:
             await asyncio.wait(set(self._merging))
 
     async def finish(self) -> Results | None:
-        """Write the results."""
+        """Write the results. Raises OSError when the disk will not have them.
+
+        Pictures that no result can be made of do not keep a session from being finished: its frames are what counts.
+        """
         await self.drained()
-        return await self._stacker.run(self.preview.finish)
+        try:
+            return await self._stacker.run(self.preview.finish)
+        except (ArithmeticError, LookupError, ValueError) as error:
+            log.exception("no results could be made of %s", self.session.path)
+            await self._store.run(self.session.note, "no_results", why=repr(error))
+            return None
 
     async def leave(self) -> None:
         """Bring the preview to disk as it is, and let go."""
