@@ -109,6 +109,12 @@ async def capture_with(
 
     Raises `Stopped` with the code of an interrupted or paused stack, `RigFault` of a failed one.
     """
+    if not quiet:
+        print(
+            "rigd: loading kernels; the first time they are compiled, for some half a minute",
+            file=sys.stderr,
+            flush=True,
+        )
     warm_up()
     interrupts = Interrupts()
     started_s = clock.now()

@@ -52,7 +52,7 @@ def demo(options: argparse.Namespace) -> int:
         return await rig.start(f"demo-{options.scene}", planned)
 
     if not options.json:
-        print("rigd demo: a simulated rig photographs a stack. Nothing real moves.")
+        print("rigd demo: a simulated rig photographs a stack. Nothing real moves.", flush=True)
     outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
     quality = against_truth(outcome.session, *truths[0])
     step_um = steps[0]

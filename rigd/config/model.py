@@ -79,7 +79,7 @@ class Checks(Section):
 
     evidence: bool = True
     """Exposure began after motion ended and the rig had settled. Only tests of the checks switch this off."""
-    black_level: NonNegative = 4.0
+    black_level: NonNegative = 8.0
     """A frame whose brightest hundredth is below this (of 255) is black."""
     sharpness_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.4
     """A frame less sharp than this share of what its neighbours lead to expect is retaken once. 0 switches it off."""

@@ -15,7 +15,7 @@ from rigd.machine.state import Mode
 from rigd.plan import PlanError
 from rigd.session import verify
 from rigd.session.journal import read
-from tests.rigs import FRAMES, capture, journal_events, passes, resume, small_rig, stored, with_rig
+from tests.rigs import FRAMES, SMALL, capture, journal_events, passes, resume, small_rig, stored, with_rig
 
 
 def test_a_stack_is_captured_stored_merged_and_proved(tmp_path):
@@ -309,3 +309,37 @@ def test_no_task_and_no_thread_is_left_behind(tmp_path):
     before = {thread.name for thread in threading.enumerate()}
     capture(small_rig(tmp_path))
     assert {thread.name for thread in threading.enumerate()} <= before
+
+
+def test_the_light_is_on_for_the_stack_only(tmp_path):
+    lit = []
+
+    async def look(rig, session):
+        lit.append(rig.parts.light.lit)
+
+    config = small_rig(tmp_path, text=SMALL + "light: {driver: sim}\n")
+    ran = capture(config, look)
+    lit.append(ran.rig.parts.light.lit)
+    assert lit == [True, False]
+    assert verify(ran.path).overview.outcome == "complete"
+
+
+def test_a_lamp_that_stays_dark_is_noticed_at_the_first_frame(tmp_path):
+    ran = capture(small_rig(tmp_path, text=SMALL + "light: {driver: sim, broken: true}\n"))
+    assert ran.state.mode is Mode.PAUSED
+    assert ran.state.stack is not None
+    assert "black" in ran.state.stack.why
+    assert ran.seen.accepted == []
+
+
+def test_the_emergency_stop_contact_stops_everything(tmp_path):
+    async def press(rig, session):
+        await stored(rig, 3)
+        rig.parts.switches["estop"].press()
+        await rig.controller.reached(Mode.ESTOPPED)
+        assert not (await rig.controller.hands.rail.poll()).moving
+        await rig.controller.drained()
+
+    ran = capture(small_rig(tmp_path, text=SMALL + "switches: {estop: {driver: sim}}\n"), press)
+    assert ran.state.mode is Mode.ESTOPPED
+    assert verify(ran.path).overview.unfinished
