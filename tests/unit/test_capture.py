@@ -315,6 +315,7 @@ def test_the_light_is_on_for_the_stack_only(tmp_path):
     lit = []
 
     async def look(rig, session):
+        await stored(rig, 1)
         lit.append(rig.parts.light.lit)
 
     config = small_rig(tmp_path, text=SMALL + "light: {driver: sim}\n")
@@ -337,8 +338,8 @@ def test_the_emergency_stop_contact_stops_everything(tmp_path):
         await stored(rig, 3)
         rig.parts.switches["estop"].press()
         await rig.controller.reached(Mode.ESTOPPED)
-        assert not (await rig.controller.hands.rail.poll()).moving
         await rig.controller.drained()
+        assert not (await rig.controller.hands.rail.poll()).moving
 
     ran = capture(small_rig(tmp_path, text=SMALL + "switches: {estop: {driver: sim}}\n"), press)
     assert ran.state.mode is Mode.ESTOPPED
