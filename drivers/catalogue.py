@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drivers.registry import Entry
+from drivers.base import Entry
 
 NOT_YET = "this release declares its options and checks configs, but cannot drive it yet"
 

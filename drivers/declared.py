@@ -13,13 +13,13 @@ from drivers.base import (
     CameraCapabilities,
     CameraOptions,
     CameraSettings,
+    NonNegative,
     Options,
+    Positive,
     RailCapabilities,
     RailOptions,
 )
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
 Pin = Annotated[int, Field(ge=0, le=27)]
 """GPIO number as the SoC counts (GPIO17, not header pin 11)."""
 

@@ -12,26 +12,12 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
 
-from drivers.base import DriverNotAvailable, Options, UnknownDriver
+from drivers.base import DriverNotAvailable, Entry, Options, UnknownDriver
+from drivers.catalogue import ENTRIES
 from drivers.clock import Clock
 
 ENTRY_POINT_GROUP = "rigd.drivers"
 KINDS = ("rail", "camera", "shutter", "light", "switch")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One driver name of one kind."""
-
-    kind: str
-    name: str
-    options: str
-    """`module:Class` of its `Options`; the module imports no hardware library."""
-    target: str | None
-    """`module:Class` of the driver, called as `Class(options, context)`. None: declared, not to be opened yet."""
-    summary: str
-    why_not: str = ""
-    """Why it cannot be opened, where `target` is None."""
 
 
 @dataclass(slots=True)
@@ -45,15 +31,9 @@ class Context:
     """Where drivers of one rig meet: the simulated rail leaves its world here for the simulated camera."""
 
 
-def _built_in() -> list[Entry]:
-    from drivers.catalogue import ENTRIES  # noqa: PLC0415  (the catalogue needs Entry from here)
-
-    return list(ENTRIES)
-
-
 def entries(kind: str | None = None) -> tuple[Entry, ...]:
     """All drivers known on this machine, of one kind or of every kind, built-in ones first."""
-    found = _built_in() + [point.load() for point in entry_points(group=ENTRY_POINT_GROUP)]
+    found = [*ENTRIES] + [point.load() for point in entry_points(group=ENTRY_POINT_GROUP)]
     return tuple(entry for entry in found if kind in (None, entry.kind))
 
 

@@ -21,6 +21,7 @@ from rigd.control.hands import Hands
 from rigd.control.pipeline import Pipeline
 from rigd.control.rail import RailControl
 from rigd.machine import events as ev
+from rigd.machine.kinds import Event
 from rigd.machine.state import Mode, Stack, State
 from rigd.parts import Parts, make_parts
 from rigd.pictures import Decoder
@@ -148,7 +149,7 @@ class Rig:
         self._stacker.close()
         self._store.close()
 
-    async def _do(self, command: ev.Event) -> None:
+    async def _do(self, command: Event) -> None:
         if (reason := await self.controller.command(command)) is not None:
             raise Refused(reason)
 

@@ -5,6 +5,7 @@ belongs to the daemon. The one verb that blocks is `Camera.expose`, which return
 daemon gives each camera a thread of its own for it.
 """
 
+from drivers.base.entry import Entry
 from drivers.base.errors import (
     AlarmResponse,
     CameraTimeout,
@@ -16,7 +17,7 @@ from drivers.base.errors import (
     UnknownDriver,
     Unplugged,
 )
-from drivers.base.options import CameraOptions, Options, RailOptions
+from drivers.base.options import CameraOptions, NonNegative, Options, Positive, RailOptions
 from drivers.base.protocols import (
     Camera,
     CameraCapabilities,
@@ -43,13 +44,16 @@ __all__ = [
     "Driver",
     "DriverError",
     "DriverNotAvailable",
+    "Entry",
     "Exposure",
     "FrameData",
     "Light",
     "Limit",
     "NoResponse",
+    "NonNegative",
     "NotOpen",
     "Options",
+    "Positive",
     "Rail",
     "RailCapabilities",
     "RailOptions",

@@ -13,13 +13,13 @@ from drivers.base import (
     CameraCapabilities,
     CameraOptions,
     CameraSettings,
+    NonNegative,
     Options,
+    Positive,
     RailCapabilities,
     RailOptions,
 )
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Chance = Annotated[float, Field(ge=0, le=1)]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers import registry
-from drivers.base import Options, UnknownDriver
+from drivers.base import Entry, Options, UnknownDriver
 from rigd.config.explain import Homes, suggestion, validate
 from rigd.config.model import DriverConfig
 from rigd.config.problems import Problem
@@ -56,7 +56,7 @@ def driver_section(
     return DriverConfig(kind=kind, driver=entry.name, options=_with_paths(source, at, options, folder))
 
 
-def _entry(source: Source, at: Keys, kind: str, data: Mapping[str, Any]) -> registry.Entry | None:
+def _entry(source: Source, at: Keys, kind: str, data: Mapping[str, Any]) -> Entry | None:
     path = (*at, "driver")
     if data.get("driver") is None:
         message = "'driver' is missing"

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from drivers import catalogue, registry
+from drivers.base import Entry
 from rigd.config import fields
 from rigd.config.devices import KIND_OF_SECTION
 from rigd.config.load import PLAIN_SECTIONS
@@ -81,15 +82,15 @@ def _drivers() -> Iterator[str]:
             yield from _table(model)
 
 
-def _entries(kind: str) -> list[registry.Entry]:
+def _entries(kind: str) -> list[Entry]:
     return [entry for entry in catalogue.ENTRIES if entry.kind == kind]
 
 
-def _title(entry: registry.Entry) -> str:
+def _title(entry: Entry) -> str:
     return f"{entry.kind} {entry.name}"
 
 
-def _anchor(entry: registry.Entry) -> str:
+def _anchor(entry: Entry) -> str:
     return _title(entry).lower().replace(" ", "-")
 
 

@@ -17,6 +17,7 @@ from rigd.control.rail import RailAlarm
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
 from rigd.machine import refusal, step
+from rigd.machine.kinds import Event
 from rigd.machine.state import Mode, Stack, State
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class Controller:
         hands.tell = self._hand_out
         self._on_progress = on_progress
         self._progress_s = progress_s
-        self._queue: asyncio.Queue[tuple[ev.Event, asyncio.Future[str | None] | None]] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[Event, asyncio.Future[str | None] | None]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[Listener] = []
         self._changed = asyncio.Condition()
@@ -59,13 +60,13 @@ class Controller:
         """Have every notice handed to this function, on the loop."""
         self._listeners.append(listener)
 
-    async def command(self, event: ev.Event) -> str | None:
+    async def command(self, event: Event) -> str | None:
         """Put a command to the machine; why it was refused, or None when it was taken."""
         reply: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((event, reply))
         return await reply
 
-    def post(self, event: ev.Event) -> None:
+    def post(self, event: Event) -> None:
         """Put an event to the machine and wait for nothing. On the loop's thread."""
         self._queue.put_nowait((event, None))
 
@@ -133,7 +134,7 @@ class Controller:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry_out(self, effect: fx.Effect, act: Awaitable[ev.Event | None]) -> None:
+    async def _carry_out(self, effect: fx.Effect, act: Awaitable[Event | None]) -> None:
         try:
             answer = await act
         except CameraTimeout as error:
@@ -148,7 +149,7 @@ class Controller:
         if answer is not None:
             self.post(answer)
 
-    def _failure(self, effect: fx.Effect, error: Exception) -> ev.Event | None:
+    def _failure(self, effect: fx.Effect, error: Exception) -> Event | None:
         """What a driver's or a disk's error means to the machine."""
         what = str(error)
         match effect:

@@ -14,6 +14,7 @@ from rigd.control.pipeline import Pipeline
 from rigd.control.rail import RailControl
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
+from rigd.machine.kinds import Event
 from rigd.preview import Results
 from rigd.workers import Worker
 
@@ -59,7 +60,7 @@ class Hands:
         """Takes notices, on the loop."""
         self._exposures: dict[int, Exposure] = {}
 
-    def begin(self, effect: fx.Effect) -> Awaitable[ev.Event | None] | None:
+    def begin(self, effect: fx.Effect) -> Awaitable[Event | None] | None:
         """The coroutine for an effect, None for one that asks for nothing. Which exposure is meant is settled here, at once."""
         match effect:
             case fx.Refuse():
@@ -76,10 +77,10 @@ class Hands:
                 self.camera.give_up_exposure()
                 return self._stop(effect) if isinstance(effect, fx.StopRail) else self._halt()
             case _:
-                handler: Callable[[Any], Awaitable[ev.Event | None]] = self._handlers()[type(effect)]
+                handler: Callable[[Any], Awaitable[Event | None]] = self._handlers()[type(effect)]
                 return handler(effect)
 
-    def _handlers(self) -> dict[type[fx.Effect], Callable[[Any], Awaitable[ev.Event | None]]]:
+    def _handlers(self) -> dict[type[fx.Effect], Callable[[Any], Awaitable[Event | None]]]:
         return {
             fx.OpenDrivers: self._open,
             fx.StartHoming: self._home,
@@ -95,46 +96,46 @@ class Hands:
 
     # ------------------------------------------------------------------------------------------------- the rail's effects
 
-    async def _open(self, effect: fx.OpenDrivers) -> ev.Event:
+    async def _open(self, effect: fx.OpenDrivers) -> Event:
         status = await self.rail.open()
         await self.camera.open()
         if self._light is not None:
             await self.store.run(self._light.open)
         return ev.Connected(effect.serial, status.position if status.homed else None)
 
-    async def _home(self, effect: fx.StartHoming) -> ev.Event:
+    async def _home(self, effect: fx.StartHoming) -> Event:
         position = await self.rail.home()
         if self.pipeline is not None:
             error = self.rail.home_error
             await self.store.run(self.pipeline.session.note, "homed", error_microsteps=error)
         return ev.Homed(effect.serial, position)
 
-    async def _move(self, effect: fx.MoveRail) -> ev.Event:
+    async def _move(self, effect: fx.MoveRail) -> Event:
         position, ended_s = await self.rail.move(effect.target)
         return ev.MotionEnded(effect.serial, position, ended_s)
 
-    async def _jog(self, effect: fx.JogRail) -> ev.Event:
+    async def _jog(self, effect: fx.JogRail) -> Event:
         position, ended_s = await self.rail.jog(effect.distance, self._jog_speed_um_per_s)
         return ev.MotionEnded(effect.serial, position, ended_s)
 
-    async def _stop(self, effect: fx.StopRail) -> ev.Event:
+    async def _stop(self, effect: fx.StopRail) -> Event:
         return ev.Stopped(effect.serial, await self.rail.stop())
 
     async def _halt(self) -> None:
         await self.rail.halt()
 
-    async def _release(self, effect: fx.ReleaseRail) -> ev.Event:
+    async def _release(self, effect: fx.ReleaseRail) -> Event:
         await self.rail.release()
         return ev.Released(effect.serial)
 
-    async def _settle(self, effect: fx.WaitSettled) -> ev.Event:
+    async def _settle(self, effect: fx.WaitSettled) -> Event:
         settled_s = effect.moved_s + self._settle_s
         await asyncio.sleep(max(0.0, settled_s - self._clock.now()))
         return ev.Settled(effect.serial, settled_s)
 
     # ------------------------------------------------------------------------------------------------ the stack's effects
 
-    async def _expose(self, effect: fx.Expose) -> ev.Event:
+    async def _expose(self, effect: fx.Expose) -> Event:
         if effect.retry:
             # A camera that gave an old picture has it still: let the sensor go round before it is asked again.
             await asyncio.sleep(effect.retry * self.camera.round_s)
@@ -143,7 +144,7 @@ class Hands:
         self._exposures[effect.serial] = exposure
         return ev.ShutterClosed(effect.serial, exposure.start_s, exposure.end_s, exposure.sequence)
 
-    async def _process(self, effect: fx.ProcessFrame, exposure: Exposure) -> ev.Event:
+    async def _process(self, effect: fx.ProcessFrame, exposure: Exposure) -> Event:
         assert self.pipeline is not None
         decision = await self.pipeline.process(effect, exposure)
         if decision.record is not None:
@@ -157,7 +158,7 @@ class Hands:
         self.tell(Rejected(effect.frame, effect.reason))
         await self.pipeline.reject(effect)
 
-    async def _begin_session(self, effect: fx.BeginSession) -> ev.Event:
+    async def _begin_session(self, effect: fx.BeginSession) -> Event:
         assert self.open_pipeline is not None
         self.pipeline = await self.open_pipeline()
         if self._light is not None:
@@ -168,7 +169,7 @@ class Hands:
         if self.pipeline is not None:
             await self.store.run(self.pipeline.session.note, effect.kind, why=effect.why)
 
-    async def _close_session(self, effect: fx.CloseSession) -> ev.Event:
+    async def _close_session(self, effect: fx.CloseSession) -> Event:
         pipeline = self.pipeline
         assert pipeline is not None
         self.results = await pipeline.finish()
@@ -179,7 +180,7 @@ class Hands:
         await self._leave(effect.outcome, effect.why)
         return ev.SessionClosed(effect.serial)
 
-    async def _suspend_session(self, effect: fx.SuspendSession) -> ev.Event:
+    async def _suspend_session(self, effect: fx.SuspendSession) -> Event:
         if self.pipeline is not None:
             try:
                 await self.store.run(self.pipeline.session.note, "suspended", why=effect.why)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rigd.machine import events as ev
+from rigd.machine.kinds import Event
 from rigd.machine.state import State
 from rigd.preview import Results
 from rigd.session import FrameRecord
@@ -16,7 +16,7 @@ class Changed:
     """The state is another one."""
 
     state: State
-    event: ev.Event
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rigd.machine import events as ev
+from rigd.machine.kinds import Answer
 from rigd.machine.state import Evidence, Stack
 
 
@@ -14,7 +15,7 @@ class Effect:
     """Something for the controller to do. Its answer carries the serial back."""
 
     serial: int
-    answer: ClassVar[type[ev.Answer] | None] = None
+    answer: ClassVar[type[Answer] | None] = None
     """The event that answers it when it went well. `Failed` answers any of them; None: nobody waits for an answer."""
 
 

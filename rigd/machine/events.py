@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rigd.machine.kinds import Answer, Event
 from rigd.machine.state import Stack
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened or was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +99,6 @@ class RailLost(Event):
     """The rail's controller does not answer any more or has reset itself."""
 
     what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer(Event):
-    """Base of all answers: to the effect with this serial number."""
-
-    serial: int
 
 
 @dataclass(frozen=True, slots=True)

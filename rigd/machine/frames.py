@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
+from rigd.machine.kinds import Answer
 from rigd.machine.motion import Step, failed, give
 from rigd.machine.stack import expose, go_on, pause, paused, the_stack, with_stack
 from rigd.machine.state import Evidence, InFlight, Mode, Phase, State
@@ -129,7 +130,7 @@ def _count_retry(state: State, frame: int, reason: str) -> tuple[State, str]:
     return with_stack(state, tries=changed), ""
 
 
-def waiting_for(state: State, answer: ev.Answer) -> InFlight | None:
+def waiting_for(state: State, answer: Answer) -> InFlight | None:
     """The picture in flight that this answer is about."""
     in_flight = state.stack.in_flight if state.stack else ()
     return next((entry for entry in in_flight if entry.serial == answer.serial), None)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
+from rigd.machine.kinds import Event
 from rigd.machine.state import Fault, Mode, State
 
 E = TypeVar("E", bound=fx.Effect)
@@ -141,7 +142,7 @@ def rail_lost(state: State, event: ev.RailLost) -> Step:
     return _drop_everything(state, Mode.FAULT, fault)
 
 
-def note_alarm_estopped(state: State, _: ev.Event) -> Step:
+def note_alarm_estopped(state: State, _: Event) -> Step:
     """Already stopped for good; only make sure of it."""
     state, effect = give(state, fx.HaltRail)
     return state, (effect,)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from rigd.machine.kinds import Answer
 from rigd.plan import Plan
-
-if TYPE_CHECKING:
-    from rigd.machine.events import Answer
 
 
 class Mode(enum.StrEnum):

@@ -24,6 +24,7 @@ from typing import Any
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
 from rigd.machine import frames, motion, stack
+from rigd.machine.kinds import Answer, Event
 from rigd.machine.motion import Step
 from rigd.machine.state import Mode, State
 
@@ -45,7 +46,7 @@ def rule(act: Callable[[State, Any], Step], *goes: Mode) -> Rule:
 
 
 RESTING = (M.UNHOMED, M.IDLE)
-TABLE: dict[tuple[Mode, type[ev.Event]], Rule] = {
+TABLE: dict[tuple[Mode, type[Event]], Rule] = {
     # Connecting and homing
     (M.OFFLINE, ev.Connect): rule(motion.connect, M.OFFLINE),
     (M.OFFLINE, ev.Connected): rule(motion.connected, *RESTING),
@@ -112,12 +113,12 @@ TABLE: dict[tuple[Mode, type[ev.Event]], Rule] = {
 }
 
 
-def step(state: State, event: ev.Event) -> Step:
+def step(state: State, event: Event) -> Step:
     """The next state and what to do, for one event. Pure.
 
     A refused event gives back the very same state and one `Refuse`; a late answer gives it back with nothing to do.
     """
-    if isinstance(event, ev.Answer):
+    if isinstance(event, Answer):
         if not _awaited(state, event):
             return state, ()
         if event.serial == state.awaiting and type(event) not in {ev.Failed, state.answer}:
@@ -133,18 +134,18 @@ def refusal(effects: tuple[fx.Effect, ...]) -> str | None:
     return next((effect.reason for effect in effects if isinstance(effect, fx.Refuse)), None)
 
 
-def _awaited(state: State, answer: ev.Answer) -> bool:
+def _awaited(state: State, answer: Answer) -> bool:
     if answer.serial == state.awaiting:
         return True
     return isinstance(answer, (ev.Verdict, ev.Failed)) and frames.waiting_for(state, answer) is not None
 
 
-def words(event: type[ev.Event]) -> str:
+def words(event: type[Event]) -> str:
     """The name of an event as plain words: `start stack`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", event.__name__).lower()
 
 
-def _impossible(state: State, event: type[ev.Event]) -> str:
+def _impossible(state: State, event: type[Event]) -> str:
     """Why an event has no cell in this mode: where it has one, and how to get there."""
     modes = " or ".join(mode for mode in Mode if (mode, event) in TABLE)
     hint = _way_to_rest(state) if (M.IDLE, event) in TABLE else ""

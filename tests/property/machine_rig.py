@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
+from rigd.machine.kinds import Answer
 from rigd.machine.state import RailFacts
 from rigd.plan import RailModel
 
@@ -69,7 +70,7 @@ class Rig:
 
     # ------------------------------------------------------------------------------------------------- good answers
 
-    def carry_out(self, effect: fx.Effect, *, really: bool) -> ev.Answer:
+    def carry_out(self, effect: fx.Effect, *, really: bool) -> Answer:
         """The answer of a rig that works. Not really: the effect was abandoned, and its answer is only late."""
         self.now_s += 0.25
         if really:
@@ -114,7 +115,7 @@ class Rig:
         self.now_s = start_s + 0.1
         return ev.ShutterClosed(effect.serial, start_s, self.now_s, self.picture)
 
-    def _paperwork(self, effect: fx.Effect) -> ev.Answer:
+    def _paperwork(self, effect: fx.Effect) -> Answer:
         match effect:
             case fx.WaitSettled():
                 return ev.Settled(effect.serial, self.now_s)
@@ -129,7 +130,7 @@ class Rig:
 
     # ------------------------------------------------------------------------------------------------- bad answers
 
-    def spoil(self, effect: fx.Effect, answer: ev.Answer, *, really: bool) -> ev.Answer:
+    def spoil(self, effect: fx.Effect, answer: Answer, *, really: bool) -> Answer:
         """The same answer with bad news in it, where that kind of answer can have any."""
         pick, serial = self.choices.pick, answer.serial
         match answer:

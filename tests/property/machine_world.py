@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from rigd.machine import TABLE, refusal, step
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
+from rigd.machine.kinds import Answer, Event
 from rigd.machine.stack import DEPTH
 from rigd.machine.state import Mode, Phase, Stack, State
 from tests.property.machine_rig import BACKLASH, RAIL, Choices, Rig
 
 MOVERS = (ev.Home, ev.Goto, ev.Jog, ev.StartStack, ev.Resume)
 ALARMS = (ev.EStop, ev.LimitHit, ev.RailLost)
-WAY_BACK: dict[Mode, ev.Event] = {
+WAY_BACK: dict[Mode, Event] = {
     Mode.OFFLINE: ev.Connect(),
     Mode.UNHOMED: ev.Home(),
     Mode.FAULT: ev.ClearFault(),
@@ -50,21 +51,21 @@ class World:
         self.open: dict[int, fx.Effect] = {}
         """Effects without an answer yet; those in `abandoned` may still get a late one."""
         self.abandoned: set[int] = set()
-        self.answers: list[ev.Answer] = []
+        self.answers: list[Answer] = []
         self.top_serial = 0
         self.job: Job | None = None
         self.finished: list[Job] = []
         self.quiet = True
         """Nobody has asked for motion or pictures since the rig was switched on or told to stop or pause."""
-        self.seen: set[tuple[Mode, type[ev.Event], Mode]] = set()
+        self.seen: set[tuple[Mode, type[Event], Mode]] = set()
         self.moments: Counter[str] = Counter()
 
     # ------------------------------------------------------------------------------------------------- one event
 
-    def send(self, event: ev.Event) -> tuple[fx.Effect, ...]:
+    def send(self, event: Event) -> tuple[fx.Effect, ...]:
         """Put an event into the machine; every rule is checked against what comes out."""
         before = self.state
-        live = not isinstance(event, ev.Answer) or self._is_live(event)
+        live = not isinstance(event, Answer) or self._is_live(event)
         after, effects = step(before, event)
         if not live:
             self.moments["late answer"] += 1
@@ -75,13 +76,13 @@ class World:
             assert after is before
             assert len(effects) == 1
             assert reason.strip()
-            assert not isinstance(event, (ev.Stop, *ALARMS, ev.Answer)), f"{event} refused in {before.mode}"
+            assert not isinstance(event, (ev.Stop, *ALARMS, Answer)), f"{event} refused in {before.mode}"
             return effects
         assert (before.mode, type(event)) in TABLE
         assert after.mode in TABLE[before.mode, type(event)].goes
         self.seen.add((before.mode, type(event), after.mode))
         self.state = after
-        if isinstance(event, ev.Answer):
+        if isinstance(event, Answer):
             assert (after, effects) != (before, ()), f"{event} was waited for and ignored"
             self.answers.append(event)
             self._judge_answer(event, self.open.pop(event.serial), before, effects)
@@ -93,10 +94,10 @@ class World:
         self._judge_state()
         return effects
 
-    def _is_live(self, answer: ev.Answer) -> bool:
+    def _is_live(self, answer: Answer) -> bool:
         return answer.serial in self.open and answer.serial not in self.abandoned
 
-    def _judge_command(self, event: ev.Event, before: State, effects: tuple[fx.Effect, ...]) -> None:
+    def _judge_command(self, event: Event, before: State, effects: tuple[fx.Effect, ...]) -> None:
         kinds = {type(effect) for effect in effects}
         if isinstance(event, MOVERS):
             self.quiet = False
@@ -116,7 +117,7 @@ class World:
             self.job.refusals.clear()
 
     def _judge_answer(
-        self, answer: ev.Answer, effect: fx.Effect, before: State, effects: tuple[fx.Effect, ...]
+        self, answer: Answer, effect: fx.Effect, before: State, effects: tuple[fx.Effect, ...]
     ) -> None:
         boast = not self.rig.position_kept and getattr(answer, "position", None) is not None
         self.moments["position boasted"] += boast

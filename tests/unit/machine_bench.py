@@ -7,6 +7,7 @@ from typing import TypeVar
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
 from rigd.machine import refusal, step
+from rigd.machine.kinds import Event
 from rigd.machine.state import EndAction, Mode, Phase, RailFacts, Stack, State
 from rigd.plan import Plan, PlanRequest, RailModel, make_plan
 
@@ -57,7 +58,7 @@ class Bench:
 
     # ------------------------------------------------------------------------------------------------- what happens
 
-    def tell(self, event: ev.Event) -> list[str]:
+    def tell(self, event: Event) -> list[str]:
         """Put an event to the machine; the names of the effects."""
         self.state, effects = step(self.state, event)
         self.history += effects

@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field
 
 from drivers import registry
-from drivers.base import CameraCapabilities, CameraOptions, Options, RailCapabilities, RailOptions
+from drivers.base import CameraCapabilities, CameraOptions, Entry, Options, RailCapabilities, RailOptions
 from rigd.config import ConfigError, Problem, examine, format_problems, load
 
 
@@ -72,14 +72,12 @@ def workshop(monkeypatch):
         ("light", "lamp"): WorkshopLamp,
     }
     known = tuple(
-        registry.Entry(kind, name, f"{HERE}:{cls.__name__}", f"{HERE}:{cls.__name__}", "of the workshop")
+        Entry(kind, name, f"{HERE}:{cls.__name__}", f"{HERE}:{cls.__name__}", "of the workshop")
         for (kind, name), cls in options.items()
     )
-    broken = registry.Entry("camera", "broken", "no_such_module:Options", None, "cannot be loaded")
-    later = registry.Entry(
-        "rail", "later", f"{HERE}:WorkshopRail", None, "to come", "no part of this release"
-    )
-    known = (*known, broken, later, registry.Entry("switch", "lamp", f"{HERE}:WorkshopLamp", None, "contact"))
+    broken = Entry("camera", "broken", "no_such_module:Options", None, "cannot be loaded")
+    later = Entry("rail", "later", f"{HERE}:WorkshopRail", None, "to come", "no part of this release")
+    known = (*known, broken, later, Entry("switch", "lamp", f"{HERE}:WorkshopLamp", None, "contact"))
     classes = {cls.__name__: cls for cls in options.values()}
 
     def options_class(entry):

@@ -9,16 +9,17 @@ import pytest
 from rigd.machine import TABLE, refusal, step
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
+from rigd.machine.kinds import Answer, Event
 from rigd.machine.state import Mode, State
 from tests.property.machine_acts import Dice, life, random_stack
 from tests.property.machine_rig import RAIL
 
-KINDS = {kind for kind in vars(ev).values() if isinstance(kind, type) and issubclass(kind, ev.Event)}
-EVENTS = KINDS - {ev.Event, ev.Answer}
+KINDS = {kind for kind in vars(ev).values() if isinstance(kind, type) and issubclass(kind, Event)}
+EVENTS = KINDS - {Event, Answer}
 STACK = next(filter(None, (random_stack(Dice(seed)) for seed in range(100))))
 
 
-def samples(state: State) -> list[ev.Event]:
+def samples(state: State) -> list[Event]:
     """At least one event of each kind; answers are to the effect that is waited for, with good news and bad."""
     serial = state.awaiting or 0
     in_flight = [entry.serial for entry in state.stack.in_flight] if state.stack else []
@@ -66,7 +67,7 @@ def test_what_is_not_in_the_table_changes_nothing(reached, mode):
                 continue
             after, effects = step(state, event)
             assert after is state
-            if isinstance(event, ev.Answer) and event.serial != state.awaiting:
+            if isinstance(event, Answer) and event.serial != state.awaiting:
                 assert effects == ()
             else:
                 assert [type(effect) for effect in effects] == [fx.Refuse]

@@ -13,6 +13,7 @@ from drivers.base import (
     CameraCapabilities,
     CameraOptions,
     DriverNotAvailable,
+    Entry,
     Options,
     Rail,
     RailCapabilities,
@@ -29,7 +30,7 @@ from drivers.declared import (
     ReleaseOptions,
     StepDirOptions,
 )
-from drivers.registry import Context, Entry
+from drivers.registry import Context
 from drivers.replay import ReplayOptions
 from drivers.sim.options import SimCameraOptions, SimRailOptions
 
