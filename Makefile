@@ -32,7 +32,7 @@ layers: $(STAMP) ## only the import contracts
 bench: $(STAMP) ## measure speed, memory and quality against references; writes bench-results/
 	@$(BIN)/python -m pytest tests/bench -m bench -s -o timeout=3600
 
-soak: $(STAMP) ## the long runs: 200 kills, 10 000 frames
+soak: $(STAMP) ## the long run: 200 kills
 	@$(BIN)/python -m pytest tests -m soak -o timeout=7200
 
 hil: $(STAMP) ## the contracts on a bench; without one, on the simulated bench

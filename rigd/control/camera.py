@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 from drivers.base import Camera, CameraTimeout, DriverError, Exposure, FrameData
 from drivers.clock import Clock
@@ -13,6 +13,7 @@ from rigd.workers import Worker
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
 T = TypeVar("T")
 LET_GO_S = 3.0
 """How long a cancelled driver may take to come back before its thread is abandoned."""
@@ -39,7 +40,10 @@ class CameraControl:
         self._worker = Worker("camera", clock)
         self._exposure_timeout_s = exposure_timeout_s
         self._transfer_timeout_s = transfer_timeout_s
+        # A deadline counts from when the camera is free: an exposure behind a slow transfer is not a hanging camera.
+        self._turn = asyncio.Lock()
         self._exposing = False
+        self._given_up = False
         self._is_open = False
         self.restarts = 0
         """How often a hung camera was closed and opened again."""
@@ -61,22 +65,24 @@ class CameraControl:
         capabilities = self.camera.capabilities
         ahead_s = max(0.0, not_before_s - self._clock.now())
         limit_s = ahead_s + capabilities.exposure_s + capabilities.overhead_s + self._exposure_timeout_s
-        self._exposing = True
-        try:
-            return await self._within(
-                limit_s, lambda: self._worker.run(self.camera.expose, not_before_s, position_um)
-            )
-        finally:
-            self._exposing = False
+        self._given_up = False
+        async with self._turn:
+            if self._given_up:
+                raise CameraTimeout(capabilities.name, 0.0)
+            self._exposing = True
+            try:
+                return await self._within(limit_s, self.camera.expose, not_before_s, position_um)
+            finally:
+                self._exposing = False
 
     async def fetch(self, exposure: Exposure) -> FrameData:
         """A picture's data. Raises `CameraTimeout` after the deadline; the camera has been restarted by then."""
-        return await self._within(
-            self._transfer_timeout_s, lambda: self._worker.run(self.camera.fetch, exposure)
-        )
+        async with self._turn:
+            return await self._within(self._transfer_timeout_s, self.camera.fetch, exposure)
 
     def give_up_exposure(self) -> None:
-        """End a running exposure; transfers go on. Returns at once."""
+        """End a running exposure, or one that waits for a transfer to end; transfers go on. Returns at once."""
+        self._given_up = True
         if self._exposing:
             self.camera.cancel()
 
@@ -92,8 +98,8 @@ class CameraControl:
             self._is_open = False
         self._worker.close()
 
-    async def _within(self, limit_s: float, start: Callable[[], Awaitable[T]]) -> T:
-        job = asyncio.ensure_future(start())
+    async def _within(self, limit_s: float, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        job = asyncio.ensure_future(self._worker.run(verb, *args, **kwargs))
         done, _ = await asyncio.wait({job}, timeout=limit_s)
         if done:
             return job.result()

@@ -6,8 +6,6 @@ right after a move it hands out a frame of the position before, and now and then
 
 from __future__ import annotations
 
-import pytest
-
 from rigd.session.journal import read
 from tests.rigs import capture, small_rig
 
@@ -53,26 +51,20 @@ def early_frames(folder, seed, *overrides):
     return early, len(frames), len(ran.seen.rejected)
 
 
-def test_no_accepted_frame_is_early(tmp_path):
-    early, frames, rejected = early_frames(tmp_path, seed=1)
-    assert frames == FRAMES
-    assert early == 0
-    assert rejected > 50, "the camera served no stale frames: this test proves nothing"
-
-
 def test_without_the_check_many_are(tmp_path):
     early, frames, _ = early_frames(tmp_path, 1, "capture.checks.evidence=false")
     assert early > frames / 10
 
 
-@pytest.mark.soak
 def test_none_of_ten_thousand_is_early(tmp_path):
-    total = found = 0
+    total = found = refused = 0
     for seed in range(10_000 // FRAMES):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        early, frames, _ = early_frames(folder, seed)
+        early, frames, rejected = early_frames(folder, seed)
         total += frames
         found += early
-    assert total >= 10_000
+        refused += rejected
+    assert total == 10_000
     assert found == 0
+    assert refused > total / 10, "the camera served no stale frames: this test proves nothing"

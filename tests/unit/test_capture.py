@@ -89,6 +89,27 @@ def test_a_camera_that_hangs_is_started_again(tmp_path):
     assert verify(ran.path).overview.outcome == "complete"
 
 
+def test_a_slow_transfer_is_not_a_hanging_camera(tmp_path):
+    ran = capture(small_rig(tmp_path, "camera.transfer_s=6", "capture.exposure_timeout_s=1"))
+    assert ran.rig.controller.hands.camera.restarts == 0
+    assert ran.seen.rejected == []
+    assert verify(ran.path).overview.outcome == "complete"
+
+
+def test_a_stop_does_not_cost_the_picture_that_is_being_transferred(tmp_path):
+    async def stop(rig, session):
+        await passes(2.0)  # the first picture is on its way, the second waits behind it
+        assert await rig.controller.command(ev.Stop()) is None
+        await rig.controller.reached(Mode.PAUSED)
+        await passes(10.0)
+        assert set(session.frames) == {0}
+        assert await rig.controller.command(ev.Resume()) is None
+
+    ran = capture(small_rig(tmp_path, "camera.transfer_s=6"), stop)
+    assert ran.seen.rejected == []
+    assert ran.seen.accepted == list(range(FRAMES))
+
+
 def test_data_that_never_come_are_given_up(tmp_path):
     ran = capture(small_rig(tmp_path, "camera.faults.hang_transfer.at=[5]", "capture.transfer_timeout_s=2"))
     # The next exposure may be in the camera already; starting it again costs that one too.
