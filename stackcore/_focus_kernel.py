@@ -11,7 +11,9 @@ one output a loop. A block of a row in which no pixel got sharper costs only the
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, types
+from numba import types
+
+from stackcore._jit import I16, I32, READ_ONLY_FRAME, U8, U16, array, kernel, row_function
 
 BEST, BEFORE, AFTER, PREVIOUS, FRAME = range(5)
 """Planes of the state: score of the sharpest frame, of the frame before and after it, of the last frame; which was sharpest."""
@@ -22,66 +24,59 @@ BLOCK_PX = 128
 _ONE = 0x3F800000 >> 12
 _UINT16_MAX = np.uint16(0xFFFF)
 
-_u8_frame = types.Array(types.uint8, 2, "C", readonly=True)
-_u8_rows = types.Array(types.uint8, 2, "C")
-_state = types.Array(types.uint16, 3, "C")
-_i16_rows = types.Array(types.int16, 2, "C")
-_i32_row = types.Array(types.int32, 1, "C")
-_u16_row = types.Array(types.uint16, 1, "C")
 
-
-@njit(nogil=True)
-def _luma_of_rgb(rgb, luma):  # type: ignore[no-untyped-def]
+@row_function
+def _luma_of_rgb(rgb: U8, luma: I16) -> None:
     """Rec. 601 luma times 4 (0..1020); `rgb` interleaved."""
     for x in range(luma.size):
         weighted = np.int32(rgb[3 * x]) * 77 + np.int32(rgb[3 * x + 1]) * 150 + np.int32(rgb[3 * x + 2]) * 29
         luma[x] = np.int16(weighted >> 6)
 
 
-@njit(nogil=True)
-def _luma_of_gray(gray, luma):  # type: ignore[no-untyped-def]
+@row_function
+def _luma_of_gray(gray: U8, luma: I16) -> None:
     for x in range(luma.size):
         luma[x] = np.int16(np.int32(gray[x]) << 2)
 
 
-@njit(nogil=True)
-def _modified_laplacian(up, left, centre, right, down, out):  # type: ignore[no-untyped-def]
+@row_function
+def _modified_laplacian(up: I16, left: I16, centre: I16, right: I16, down: I16, out: I16) -> None:  # noqa: PLR0917
     """|2c - l - r| + |2c - u - d|: at most 4080, so int16 holds every step of it."""
     for x in range(out.size):
         twice = np.int16(centre[x] + centre[x])
         out[x] = np.int16(abs(np.int16(twice - left[x] - right[x])) + abs(np.int16(twice - up[x] - down[x])))
 
 
-@njit(nogil=True)
-def _add_squares(columns, laplacian):  # type: ignore[no-untyped-def]
+@row_function
+def _add_squares(columns: I32, laplacian: I16) -> None:
     for x in range(laplacian.size):
         value = np.int32(laplacian[x])
         columns[x] = np.int32(columns[x] + value * value)
 
 
-@njit(nogil=True)
-def _take_squares(columns, laplacian):  # type: ignore[no-untyped-def]
+@row_function
+def _take_squares(columns: I32, laplacian: I16) -> None:
     for x in range(laplacian.size):
         value = np.int32(laplacian[x])
         columns[x] = np.int32(columns[x] - value * value)
 
 
-@njit(nogil=True)
-def _add_two(first, second, total):  # type: ignore[no-untyped-def]
+@row_function
+def _add_two(first: I32, second: I32, total: I32) -> None:
     for x in range(total.size):
         total[x] = np.int32(total[x] + first[x] + second[x])
 
 
-@njit(nogil=True)
-def _encode(energy, score):  # type: ignore[no-untyped-def]
+@row_function
+def _encode(energy: I32, score: U16) -> None:
     """Energy to its 16-bit score: the upper bits of its float32, which order as the energies do."""
     for x in range(score.size):
         code = np.int32((np.float32(energy[x]).view(np.int32) >> 12) - (_ONE - 1))
         score[x] = np.uint16(max(np.int32(0), code))
 
 
-@njit(nogil=True)
-def _what_changes(score, best, frame, last):  # type: ignore[no-untyped-def]
+@row_function
+def _what_changes(score: U16, best: U16, frame: U16, last: np.uint16) -> tuple[np.uint16, np.uint16]:
     """Whether any pixel is sharper now, and whether any waits for the score after its peak."""
     sharper = np.uint16(0)
     waiting = np.uint16(0)
@@ -91,34 +86,34 @@ def _what_changes(score, best, frame, last):  # type: ignore[no-untyped-def]
     return sharper, waiting
 
 
-@njit(nogil=True)
-def _mask_sharper(score, best, mask):  # type: ignore[no-untyped-def]
+@row_function
+def _mask_sharper(score: U16, best: U16, mask: U16) -> None:
     for x in range(score.size):
         mask[x] = _UINT16_MAX if score[x] > best[x] else np.uint16(0)
 
 
-@njit(nogil=True)
-def _update_after(mask, frame, last, score, after):  # type: ignore[no-untyped-def]
+@row_function
+def _update_after(mask: U16, frame: U16, last: np.uint16, score: U16, after: U16) -> None:
     """0 where the frame is the sharpest (its follower is to come), the score where the frame before was."""
     for x in range(after.size):
         waits = _UINT16_MAX if frame[x] == last else np.uint16(0)
         after[x] = np.uint16(((score[x] & waits) | (after[x] & ~waits)) & ~mask[x])
 
 
-@njit(nogil=True)
-def _choose(mask, new, kept):  # type: ignore[no-untyped-def]
+@row_function
+def _choose(mask: U16, new: U16, kept: U16) -> None:
     for x in range(kept.size):
         kept[x] = np.uint16((new[x] & mask[x]) | (kept[x] & ~mask[x]))
 
 
-@njit(nogil=True)
-def _choose_number(mask, number, kept):  # type: ignore[no-untyped-def]
+@row_function
+def _choose_number(mask: U16, number: np.uint16, kept: U16) -> None:
     for x in range(kept.size):
         kept[x] = np.uint16((number & mask[x]) | (kept[x] & ~mask[x]))
 
 
-@njit(nogil=True)
-def _choose_rgb(mask, new, kept):  # type: ignore[no-untyped-def]
+@row_function
+def _choose_rgb(mask: U16, new: U8, kept: U8) -> None:
     for x in range(mask.size):
         take = np.uint8(mask[x])
         keep = np.uint8(~take)
@@ -127,15 +122,17 @@ def _choose_rgb(mask, new, kept):  # type: ignore[no-untyped-def]
         kept[3 * x + 2] = np.uint8((new[3 * x + 2] & take) | (kept[3 * x + 2] & keep))
 
 
-@njit(nogil=True)
-def _choose_gray(mask, new, kept):  # type: ignore[no-untyped-def]
+@row_function
+def _choose_gray(mask: U16, new: U8, kept: U8) -> None:
     for x in range(mask.size):
         take = np.uint8(mask[x])
         kept[x] = np.uint8((new[x] & take) | (kept[x] & np.uint8(~take)))
 
 
-@njit(nogil=True)
-def _merge_row(values, channels, ordinal, score, mask, picture, state):  # type: ignore[no-untyped-def]
+@row_function
+def _merge_row(  # noqa: PLR0917
+    values: U8, channels: int, ordinal: np.uint16, score: U16, mask: U16, picture: U8, state: U16
+) -> None:
     """Take over what is sharper in one row of `values` (interleaved)."""
     width = score.size
     last = np.uint16(ordinal - np.uint16(1))
@@ -163,8 +160,8 @@ def _merge_row(values, channels, ordinal, score, mask, picture, state):  # type:
         previous[x] = score[x]
 
 
-@njit(nogil=True)
-def _pool_and_encode(columns, width, radius, energy, score):  # type: ignore[no-untyped-def]
+@row_function
+def _pool_and_encode(columns: I32, width: int, radius: int, energy: I32, score: U16) -> None:
     """Sum 2 radius + 1 neighbouring column sums; `columns` has `radius` zeros at either end."""
     energy[:] = columns[:width]
     for k in range(1, 2 * radius + 1, 2):
@@ -172,35 +169,45 @@ def _pool_and_encode(columns, width, radius, energy, score):  # type: ignore[no-
     _encode(energy, score)
 
 
-@njit(
-    types.void(
-        _u8_frame,
-        types.int64,
-        types.int64,
-        types.int64,
-        types.uint16,
-        types.int64,
-        _u8_rows,
-        _state,
-        _i16_rows,
-        _i16_rows,
-        _i32_row,
-        _i32_row,
-        _u16_row,
-        _u16_row,
-    ),
-    nogil=True,
-    cache=True,
+@kernel(
+    READ_ONLY_FRAME,
+    types.int64,
+    types.int64,
+    types.int64,
+    types.uint16,
+    types.int64,
+    array(types.uint8, 2),
+    array(types.uint16, 3),
+    array(types.int16, 2),
+    array(types.int16, 2),
+    array(types.int32, 1),
+    array(types.int32, 1),
+    array(types.uint16, 1),
+    array(types.uint16, 1),
 )
-def merge_band(  # type: ignore[no-untyped-def]
-    values, channels, first_row, end_row, ordinal, radius, picture, state, luma, laplacian, columns, energy, score, mask
-):  # noqa: PLR0917, C901, D417
+def merge_band(  # noqa: PLR0917
+    values: U8,
+    channels: int,
+    first_row: int,
+    end_row: int,
+    ordinal: np.uint16,
+    radius: int,
+    picture: U8,
+    state: U16,
+    luma: I16,
+    laplacian: I16,
+    columns: I32,
+    energy: I32,
+    score: U16,
+    mask: U16,
+) -> None:
     """Merge rows `first_row` to `end_row` of a frame into `picture` and `state`.
 
     Args:
         values: the frame, (H, W * channels) uint8, rows of interleaved pixels.
         channels: 3 (RGB) or 1.
-        first_row, end_row: the band; rows around it are only read.
+        first_row: of the band; rows around it are only read.
+        end_row: the row after the band.
         ordinal: how many frames came before this one.
         radius: of the pooling window, 1..5 px.
         picture: (H, W * channels) uint8, sharpest so far.
@@ -208,7 +215,9 @@ def merge_band(  # type: ignore[no-untyped-def]
         luma: scratch (3, W + 2), a ring of the rows around the one being worked on.
         laplacian: scratch (2 radius + 1, W), a ring of the rows in the window.
         columns: scratch (W + 2 radius), sums of squares down each column of the window.
-        energy, score, mask: scratch (W).
+        energy: scratch (W).
+        score: scratch (W).
+        mask: scratch (W).
     """
     height = values.shape[0]
     width = score.size

@@ -169,18 +169,20 @@ def smooth_depth(depth: DepthMap, *, radius_px: int = 4, tolerance: float = 0.25
     size = (2 * radius_px + 1, 2 * radius_px + 1)
 
     def mean(array: Floats) -> Floats:
-        return cv2.blur(array, size, borderType=cv2.BORDER_REFLECT)  # type: ignore[no-any-return]
+        return np.asarray(cv2.blur(array, size, borderType=cv2.BORDER_REFLECT), np.float32)
 
     total = np.maximum(mean(weight), np.float32(1e-6))
     average = mean(weight * value) / total
     variance = np.maximum(mean(weight * value * value) / total - average * average, np.float32(0))
-    gain = variance / (variance + np.float32(tolerance) ** 2)
-    shift = average * (1 - gain)
+    gain = np.asarray(variance / (variance + np.float32(tolerance) ** 2), np.float32)
+    shift = np.asarray(average * (1 - gain), np.float32)
     result = (mean(weight * gain) * value + mean(weight * shift)) / total
     return DepthMap(np.where(known, result, np.float32(np.nan)).astype(np.float32), depth.confidence)
 
 
-def depth_um(frame_index: npt.NDArray[np.floating], positions_um: Sequence[float], indices: Sequence[int] | None = None) -> Floats:
+def depth_um(
+    frame_index: npt.NDArray[np.floating], positions_um: Sequence[float], indices: Sequence[int] | None = None
+) -> Floats:
     """Depth in micrometres on the rail, by linear interpolation between the frames' positions.
 
     Args:
@@ -197,7 +199,7 @@ def depth_um(frame_index: npt.NDArray[np.floating], positions_um: Sequence[float
     known = np.arange(len(positions_um)) if indices is None else np.asarray(indices)
     if len(positions_um) == 0 or known.shape != (len(positions_um),) or (np.diff(known) <= 0).any():
         raise ValueError(f"{len(positions_um)} positions do not fit {known.size} increasing frame indices")
-    return np.interp(frame_index, known, np.asarray(positions_um, np.float64)).astype(np.float32)
+    return np.asarray(np.interp(frame_index, known, np.asarray(positions_um, np.float64)), np.float32)
 
 
 def sampled(merged: Merged) -> Merged:
@@ -210,7 +212,7 @@ def sampled(merged: Merged) -> Merged:
 
 def _log_signal(energy: Floats, floor: Floats) -> Floats:
     signal = np.maximum(energy - floor, np.float32(_LEAST_SIGNAL) * energy)
-    return np.log(np.maximum(signal, np.float32(_LEAST_SIGNAL)))
+    return np.asarray(np.log(np.maximum(signal, np.float32(_LEAST_SIGNAL))), np.float32)
 
 
 def _inward(peaks: Peaks, indices: Floats, sigma: float) -> Floats:

@@ -10,13 +10,15 @@ State: 13 bytes a colour pixel, 11 a gray one.
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from stackcore._focus_kernel import AFTER, BEFORE, BEST, FRAME, PREVIOUS, merge_band
+from stackcore.focus_history import FocusHistory
 from stackcore.scores import Merged, NoiseFloor
 
 DEFAULT_RADIUS = 3
@@ -31,7 +33,11 @@ _MIN_BAND_ROWS = 48
 
 
 class StackMerger:
-    """Merges frames of one size, one at a time. Not for use by two threads at once."""
+    """Merges frames of one size, one at a time. Not for use by two threads at once.
+
+    Attributes:
+        history: coarse energies of the stack, for `stackcore.coverage`.
+    """
 
     def __init__(
         self,
@@ -72,6 +78,7 @@ class StackMerger:
         self._state = np.full((height, 5, width), 0, np.uint16)
         self._indices: list[int] = []
         self._floor = NoiseFloor()
+        self.history = FocusHistory(height, width, channels)
         self._bands = _divide(height, bands or _usual_bands(height, threads))
         self._scratch = [_scratch(width, radius) for _ in self._bands]
         self._pool = ThreadPoolExecutor(threads, "merge") if threads > 1 and len(self._bands) > 1 else None
@@ -96,11 +103,14 @@ class StackMerger:
             for band in range(len(self._bands)):
                 self._merge_band(values, ordinal, band)
         else:
-            jobs = [self._pool.submit(self._merge_band, values, ordinal, band) for band in range(len(self._bands))]
+            jobs = [
+                self._pool.submit(self._merge_band, values, ordinal, band) for band in range(len(self._bands))
+            ]
             for job in jobs:
                 job.result()
         self._indices.append(index)
         self._floor.add(frame, self._state[:, PREVIOUS])
+        self.history.add(values, self._state[:, PREVIOUS], index)
 
     def merged(self) -> Merged:
         """The stack so far, as views of the state.
@@ -134,7 +144,7 @@ class StackMerger:
     @property
     def state_bytes(self) -> int:
         """Memory held for the merge, scratch rows included."""
-        scratch = sum(array.nbytes for arrays in self._scratch for array in arrays)
+        scratch = sum(int(array.nbytes) for arrays in self._scratch for array in arrays)
         return self._picture.nbytes + self._state.nbytes + scratch
 
     def close(self) -> None:
@@ -175,9 +185,10 @@ class StackMerger:
 
 def warm_up() -> None:
     """Compile or load every kernel that a merge uses, so that the first frame does not wait for it."""
+    side = 64
     for channels in (1, 3):
-        shape = (8, 8) if channels == 1 else (8, 8, 3)
-        with StackMerger(8, 8, channels=channels, threads=1) as merger:
+        shape = (side, side) if channels == 1 else (side, side, 3)
+        with StackMerger(side, side, channels=channels, threads=1) as merger:
             merger.add(np.zeros(shape, np.uint8), 0)
 
 
@@ -188,10 +199,10 @@ def _usual_bands(height: int, threads: int) -> int:
 
 def _divide(height: int, bands: int) -> list[tuple[int, int]]:
     edges = [height * k // bands for k in range(bands + 1)]
-    return [(first, end) for first, end in zip(edges, edges[1:], strict=False) if end > first]
+    return [(first, end) for first, end in itertools.pairwise(edges) if end > first]
 
 
-def _scratch(width: int, radius: int) -> tuple[npt.NDArray[np.generic], ...]:
+def _scratch(width: int, radius: int) -> tuple[Any, ...]:
     return (
         np.zeros((3, width + 2), np.int16),
         np.zeros((2 * radius + 1, width), np.int16),

@@ -62,7 +62,7 @@ class Merged:
 
     def floor(self) -> npt.NDArray[np.float32]:
         """Energy of noise alone at every pixel, (H, W) float32."""
-        return self.noise_floor[luma_bin_of(self.picture)]
+        return np.asarray(self.noise_floor[luma_bin_of(self.picture)], np.float32)
 
 
 def energy_of(score: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
@@ -112,4 +112,4 @@ class NoiseFloor:
         if seen.size == 0:
             return np.zeros(LUMA_BINS, np.float32)
         nearest = seen[np.abs(np.arange(LUMA_BINS)[:, None] - seen).argmin(axis=1)]
-        return self._floor[nearest]
+        return np.asarray(self._floor[nearest], np.float32)

@@ -35,7 +35,11 @@ def box_sum(values: np.ndarray, radius: int) -> np.ndarray:
 def encode(energy: np.ndarray) -> np.ndarray:
     """Energy as a short float: 11 bits of fraction, score 1 for energy 1, score 0 for 0."""
     fraction, exponent = np.frexp(energy.astype(np.float32))
-    code = 1 + 2048 * (exponent.astype(np.int64) - 1) + np.floor((2 * fraction.astype(np.float64) - 1) * 2048).astype(np.int64)
+    code = (
+        1
+        + 2048 * (exponent.astype(np.int64) - 1)
+        + np.floor((2 * fraction.astype(np.float64) - 1) * 2048).astype(np.int64)
+    )
     return np.where(energy > 0, code, 0).astype(np.uint16)
 
 
@@ -61,4 +65,27 @@ def merge(frames: list[np.ndarray], radius: int) -> dict[str, np.ndarray]:
         "best": around[best + 1, rows, columns],
         "before": around[best, rows, columns],
         "after": around[best + 2, rows, columns],
+    }
+
+
+def frame_figures(strips: list[np.ndarray]) -> dict[str, float]:
+    """Brightness, clipping and sharpness of strips of a frame; luma is averaged two by two, odd columns are left out."""
+    lumas, squares, clipped = [], [], []
+    for strip in strips:
+        rgb = strip if strip.ndim == 3 else np.repeat(strip[..., None], 3, axis=2)
+        clipped.append((strip == 255).any(axis=2) if strip.ndim == 3 else strip == 255)
+        luma = (rgb * np.array([77, 150, 29])).sum(axis=2) / 256
+        rows, columns = (n // 2 for n in luma.shape)
+        blocks = luma[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2).mean(axis=(1, 3))
+        lumas.append(blocks.ravel())
+        c = blocks[1:-1, 1:-1]
+        across = np.abs(2 * c - blocks[1:-1, :-2] - blocks[1:-1, 2:])
+        down = np.abs(2 * c - blocks[:-2, 1:-1] - blocks[2:, 1:-1])
+        squares.append(((across + down) ** 2).ravel())
+    luma = np.floor(np.concatenate(lumas) + 0.5)
+    return {
+        "mean": float(luma.mean()),
+        "p99": float(np.quantile(luma, 0.99)),
+        "sharpness": float(np.concatenate(squares).mean()),
+        "clipped_share": float(np.concatenate([c.ravel() for c in clipped]).mean()),
     }

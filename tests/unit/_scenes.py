@@ -24,33 +24,41 @@ class Scene:
     depth: np.ndarray
 
 
-def _cubic(distance: np.ndarray) -> np.ndarray:
-    """Keys' cubic interpolation (a = -1/2), exact for parabolas: a small blur then grows with the square of its radius."""
-    d = np.abs(distance)
-    near = 1.5 * d**3 - 2.5 * d**2 + 1
-    far = -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
-    return np.where(d < 1, near, np.where(d < 2, far, 0.0))
+def _bessel_j1(x: np.ndarray) -> np.ndarray:
+    """J1 by its integral (Abramowitz and Stegun 9.1.21), from a table."""
+    angle = np.linspace(0, np.pi, 201)
+    table_x = np.arange(0.0, float(x.max()) + 0.1, 0.05)
+    waves = np.cos(angle - table_x[:, None] * np.sin(angle))
+    table = waves[:, :-1].mean(axis=1) + (waves[:, -1] - waves[:, 0]) / 400
+    return np.interp(x, table_x, table)
 
 
-def disc_kernel(radius_px: float) -> np.ndarray:
-    """Mean over a disc of any radius, of the picture interpolated between its pixels; radius 0 is the identity.
+class Defocus:
+    """A picture that can be blurred by a disc of any radius up to `reach_px`, through its spectrum.
 
-    Coverage of whole pixels would not do: every disc smaller than a pixel would be the identity, and focus would have a
-    plateau that no lens has.
+    Exact for what pixels can show, however small the disc. A kernel of the pixels that a disc covers would not do: every disc
+    smaller than a pixel would be the identity, and focus would have a plateau that no lens has.
     """
-    count = max(300, int(40 * radius_px**2))
-    order = np.arange(count) + 0.5
-    radius, angle = radius_px * np.sqrt(order / count), order * np.pi * (3 - np.sqrt(5))
-    reach = int(np.ceil(radius_px)) + 1
-    cells = np.arange(-reach, reach + 1)
-    down = _cubic((radius * np.sin(angle))[:, None] - cells)
-    across = _cubic((radius * np.cos(angle))[:, None] - cells)
-    kernel = down.T @ across
-    return (kernel / kernel.sum()).astype(np.float32)
 
+    def __init__(self, image: np.ndarray, reach_px: float) -> None:
+        self._size = image.shape[:2]
+        self._margin = int(reach_px) + 4
+        padded = [(self._margin, self._margin + -(n + 2 * self._margin) % 24) for n in self._size]
+        planes = np.pad(image, [*padded, (0, 0)], mode="reflect")
+        self._shape = planes.shape[:2]
+        self._spectrum = np.fft.rfft2(planes.astype(np.float32), axes=(0, 1))
+        down, across = np.fft.fftfreq(self._shape[0]), np.fft.rfftfreq(self._shape[1])
+        self._frequency = 2 * np.pi * np.hypot(down[:, None], across[None, :])[..., None]
+        self._sharp = image
 
-def blur_disc(image: np.ndarray, radius_px: float) -> np.ndarray:
-    return cv2.filter2D(image, -1, disc_kernel(radius_px), borderType=cv2.BORDER_REFLECT_101)
+    def by(self, radius_px: float) -> np.ndarray:
+        """The picture blurred by a uniform disc, float32, same shape."""
+        if radius_px < 1e-3:
+            return self._sharp
+        x = np.maximum(self._frequency * radius_px, 1e-6)
+        blurred = np.fft.irfft2(self._spectrum * (2 * _bessel_j1(x) / x), s=self._shape, axes=(0, 1))
+        inner = [slice(self._margin, self._margin + n) for n in self._size]
+        return np.asarray(blurred[inner[0], inner[1]], np.float32)
 
 
 def texture(rng: np.random.Generator, height: int, width: int, *, contrast: float = 26.0) -> np.ndarray:
@@ -93,7 +101,14 @@ def _shapes(rng: np.random.Generator, height: int, width: int, count: int) -> np
 
 
 def occlusion_scene(
-    height: int, width: int, frames: int, *, seed: int, blur_px_per_frame: float, noise_sigma: float = NOISE_SIGMA
+    height: int,
+    width: int,
+    frames: int,
+    *,
+    seed: int,
+    blur_px_per_frame: float,
+    shapes: int = 3,
+    noise_sigma: float = NOISE_SIGMA,
 ) -> Scene:
     """A background in three steps and several foreground layers of shapes, each a plane of its own depth and texture."""
     rng = np.random.default_rng(seed)
@@ -107,14 +122,18 @@ def occlusion_scene(
             cover = np.zeros((height, width, 1), np.float32)
             cover[:, : int(width * (1 - order / len(background)))] = 1
         else:
-            cover = _shapes(rng, height, width, 3)
+            cover = _shapes(rng, height, width, shapes)
         layers.append((float(z), texture(rng, height, width), cover))
+
+    reach = blur_px_per_frame * frames
+    lenses = [
+        (z, Defocus(np.concatenate([colour * cover, cover], axis=2), reach)) for z, colour, cover in layers
+    ]
 
     def light(focus: float | None) -> np.ndarray:
         total = np.zeros((height, width, 3), np.float32)
-        for z, colour, cover in layers:
-            radius = 0.0 if focus is None else blur_px_per_frame * abs(focus - z)
-            plane = blur_disc(np.concatenate([colour * cover, cover], axis=2), radius)
+        for z, lens in lenses:
+            plane = lens.by(0.0 if focus is None else blur_px_per_frame * abs(focus - z))
             total = plane[..., :3] + (1 - plane[..., 3:]) * total
         return total
 
@@ -140,18 +159,20 @@ def tilted_plane(
     rng = np.random.default_rng(seed)
     picture = texture(rng, height, width)
     z = np.linspace(first, frames - 0.5 if last is None else last, width, dtype=np.float32)
-    step = 0.05
     farthest = blur_px_per_frame * max(abs(z[0]), abs(z[-1]), abs(frames - 1 - z[0]), abs(frames - 1 - z[-1]))
-    levels = [blur_disc(picture, step * k) for k in range(int(farthest / step) + 3)]
+    radii = [0.0]
+    while radii[-1] <= farthest:
+        radii.append(radii[-1] + max(0.05, 0.05 * radii[-1]))
+    lens = Defocus(picture, radii[-1])
+    levels = np.stack([lens.by(radius) for radius in radii])
+    columns = np.arange(width)
     taken = []
     for i in range(frames):
-        at = blur_px_per_frame * np.abs(i - z) / step
-        low = at.astype(int)
-        share = (at - low).astype(np.float32)
-        light = np.empty_like(picture)
-        for x in range(width):
-            light[:, x] = (1 - share[x]) * levels[low[x]][:, x] + share[x] * levels[low[x] + 1][:, x]
-        taken.append(photograph(rng, light, noise_sigma))
+        at = np.interp(blur_px_per_frame * np.abs(i - z), radii, np.arange(len(radii)))
+        low = np.minimum(at.astype(int), len(radii) - 2)
+        share = (at - low).astype(np.float32)[:, None, None]
+        light = (1 - share) * levels[low, :, columns] + share * levels[low + 1, :, columns]
+        taken.append(photograph(rng, light.transpose(1, 0, 2), noise_sigma))
     depth = np.broadcast_to(z, (height, width)).astype(np.float32)
     return Scene(taken, np.clip(np.rint(picture), 0, 255).astype(np.uint8), depth)
 
