@@ -86,11 +86,15 @@ class NoiseFloor:
 
     In nearly every frame some of each brightness is flat or far out of focus: there the energy is noise. The floor of a bin is the
     lowest of the frames' 10th percentiles in that bin. A bin never seen takes the floor of the nearest seen one.
+
+    Only the middle of the picture counts: an aligned frame that shows less than the others has nothing at its border, not even noise.
     """
 
     PERCENTILE = 10
     SAMPLES = 32_000
     FEWEST = 100
+    BORDER = 6
+    """A sixth of height and width is left out at each side: frames that differ by 30 % in size still show the middle."""
 
     def __init__(self) -> None:
         self._floor = np.full(LUMA_BINS, np.nan, np.float32)
@@ -98,8 +102,10 @@ class NoiseFloor:
     def add(self, picture: npt.NDArray[np.uint8], score: npt.NDArray[np.uint16]) -> None:
         """Take a frame and its scores into account, sampled on a grid."""
         stride = max(1, int(np.sqrt(score.size / self.SAMPLES)))
-        bins = luma_bin_of(picture[::stride, ::stride]).ravel()
-        energy = energy_of(score[::stride, ::stride]).ravel()
+        top, left = (size // self.BORDER for size in score.shape)
+        grid = (slice(top, score.shape[0] - top, stride), slice(left, score.shape[1] - left, stride))
+        bins = luma_bin_of(picture[grid]).ravel()
+        energy = energy_of(score[grid]).ravel()
         for k in range(LUMA_BINS):
             here = energy[bins == k]
             if here.size >= self.FEWEST:

@@ -77,8 +77,10 @@ class Tracker:
         return Tracked(self._total[:2].copy(), found)
 
 
-def warp(image: npt.NDArray[np.uint8], matrix: Matrix) -> npt.NDArray[np.uint8]:
-    """Bring a frame to the reference: bicubic, its edge pixels repeated beyond its border.
+def warp(
+    image: npt.NDArray[np.uint8], matrix: Matrix, beyond: npt.NDArray[np.uint8] | None = None
+) -> npt.NDArray[np.uint8]:
+    """Bring a frame to the reference, by bicubic interpolation.
 
     Bilinear would soften each pixel by where it falls between four, in a lattice over the picture that moves from frame to frame;
     the focus measure sees that, and the depth map shows the lattice (median error 0.16 steps with bilinear, 0.07 with bicubic, 0.06
@@ -87,6 +89,7 @@ def warp(image: npt.NDArray[np.uint8], matrix: Matrix) -> npt.NDArray[np.uint8]:
     Args:
         image: (H, W, 3) or (H, W).
         matrix: as `Tracked.matrix`.
+        beyond: what the result shows where the frame shows nothing, same shape; None: its edge pixels, repeated.
 
     Returns:
         A new array of the same shape; the same array when the matrix is the identity.
@@ -95,9 +98,19 @@ def warp(image: npt.NDArray[np.uint8], matrix: Matrix) -> npt.NDArray[np.uint8]:
         return image
     size = (image.shape[1], image.shape[0])
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(  # type: ignore[no-any-return]
-        image, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
-    )
+    if beyond is None:
+        return cv2.warpAffine(image, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[no-any-return]
+    result = beyond.copy()
+    cv2.warpAffine(image, matrix, size, dst=result, flags=flags, borderMode=cv2.BORDER_TRANSPARENT)
+    return result
+
+
+def softened(picture: npt.NDArray[np.uint8], cell_px: int = 16) -> npt.NDArray[np.uint8]:
+    """A picture without detail, for `beyond`: where a frame shows nothing it then has nothing in focus, and no edge either."""
+    height, width = picture.shape[:2]
+    cells = (max(1, width // cell_px), max(1, height // cell_px))
+    small = cv2.resize(picture, cells, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)  # type: ignore[no-any-return]
 
 
 def _pyramid(image: npt.NDArray[np.uint8]) -> list[Floats]:

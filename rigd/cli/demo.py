@@ -14,7 +14,7 @@ from rigd.cli.capture import capture_with, clock_for, report
 from rigd.cli.exits import Exit
 from rigd.cli.failures import Stopped
 from rigd.config import demo_path, load
-from rigd.preview import DEPTH, PREVIEW
+from rigd.preview import DEPTH, PREVIEW, viewpoint_um
 from rigd.session import Session
 from rigd.virtualtime import run
 
@@ -45,8 +45,10 @@ def demo(options: argparse.Namespace) -> int:
         planned = rig.plan().plan
         await rig.home()
         camera = rig.parts.camera
-        # The preview is seen from the foremost position; so is this truth.
-        truth = camera.truth(planned.um(max(planned.positions)))  # type: ignore[attr-defined]
+        # Seen from where the preview is seen from.
+        distance_um = config.preview.pupil_to_focus_um
+        assert distance_um is not None
+        truth = camera.truth(viewpoint_um(planned, distance_um))  # type: ignore[attr-defined]
         truths.append((truth.picture, truth.depth_um))
         steps.append(planned.step_um)
         return await rig.start(f"demo-{options.scene}", planned)
