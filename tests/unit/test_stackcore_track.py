@@ -103,3 +103,11 @@ def test_warp_brings_a_frame_back() -> None:
     assert np.abs(moved - reference)[inner].mean() > 5
     same = moved.astype(np.uint8)
     assert warp(same, np.eye(3)[:2]) is same
+
+
+def test_where_a_frame_does_not_reach_the_other_picture_is_seen() -> None:
+    rng = np.random.default_rng(5)
+    image, other = (rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(2))
+    shifted = warp(image, np.array([[1.0, 0, 50], [0, 1, 0]]), beyond=other)
+    np.testing.assert_array_equal(shifted[:, : WIDTH - 52], image[:, 50:-2])
+    np.testing.assert_array_equal(shifted[:, WIDTH - 48 :], other[:, WIDTH - 48 :])
