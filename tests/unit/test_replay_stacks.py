@@ -33,7 +33,7 @@ def test_a_real_stack_becomes_a_verified_session(tmp_path, stack, frames):
     preview = simplejpeg.decode_jpeg((ran.path / "preview.jpg").read_bytes())
     depth = tifffile.imread(ran.path / "depth.tif")
     assert depth.shape == preview.shape[:2]
-    assert np.isfinite(depth).mean() > 0.2
+    assert np.isfinite(depth).mean() > 0.05, "no depth anywhere"
     assert detail(preview) > max(
         detail(
             simplejpeg.decode_jpeg(path.read_bytes(), min_height=preview.shape[0], min_width=preview.shape[1])
