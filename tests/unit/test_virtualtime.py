@@ -10,13 +10,14 @@ import pytest
 from drivers.clock import Interrupt, SystemClock, VirtualClock
 from rigd.virtualtime import run
 from rigd.workers import Worker
+from tests.rigs import passes
 
 
 def test_an_hour_of_sleeping_passes_at_once():
     clock = VirtualClock(100.0)
 
     async def main():
-        await asyncio.sleep(3600)
+        await passes(3600)
         return clock.now()
 
     assert run(main(), clock) == 3700.0
@@ -31,7 +32,7 @@ def test_loop_timers_and_thread_waits_happen_in_the_order_of_their_times():
         order.append((when, clock.now()))
 
     async def sleeper(when):
-        await asyncio.sleep(when)
+        await passes(when)
         order.append((when, clock.now()))
 
     async def main():
@@ -52,7 +53,7 @@ def test_time_stands_still_while_a_worker_works():
     async def main():
         worker = Worker("slow", clock)
         job = asyncio.create_task(worker.run(lambda: (release.wait(10), clock.now())[1]))
-        late = asyncio.create_task(asyncio.sleep(5))
+        late = asyncio.create_task(passes(5))
         await asyncio.sleep(0)
         asyncio.get_running_loop().call_later(0, release.set)
         at = await job
@@ -71,7 +72,7 @@ def test_an_interrupt_ends_a_wait_without_time_passing():
     async def main():
         worker = Worker("w", clock)
         job = asyncio.create_task(worker.run(clock.wait_until, 1000.0, interrupt))
-        await asyncio.sleep(2)
+        await passes(2)
         interrupt.set()
         reached = await job
         worker.close()
