@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from drivers.base import Camera, CameraCapabilities, Light, Rail, Switch
+from drivers.base import (
+    Camera,
+    CameraCapabilities,
+    CameraOptions,
+    DriverNotAvailable,
+    Light,
+    Rail,
+    RailOptions,
+    Switch,
+)
 from drivers.clock import Clock
 from drivers.registry import Context, create, find
 from rigd.config.model import DriverConfig, RigConfig
-from rigd.planning import Planned, plan_stack
+from rigd.planning import DeclaredRail, Planned, RailForecast, plan_stack
 
 
 @dataclass(slots=True)
@@ -26,28 +35,38 @@ class Parts:
 def make_parts(config: RigConfig, clock: Clock) -> Parts:
     """Make every driver that a config names. Raises `DriverError` when one cannot be."""
     context = Context(clock=clock, seed=config.rig.seed)
-
-    def made(section: DriverConfig) -> Any:
-        return create(find(section.kind, section.driver), section.options, context)
-
+    light, switches = config.light, config.switches
     return Parts(
-        rail=cast("Rail", made(config.rail)),
-        camera=cast("Camera", made(config.camera)),
-        light=cast("Light", made(config.light)) if config.light is not None else None,
-        switches={name: cast("Switch", made(section)) for name, section in config.switches.items()},
+        rail=cast("Rail", _made(config.rail, context)),
+        camera=cast("Camera", _made(config.camera, context)),
+        light=cast("Light", _made(light, context)) if light is not None else None,
+        switches={name: cast("Switch", _made(section, context)) for name, section in switches.items()},
         context=context,
     )
 
 
 def dry_plan(config: RigConfig, clock: Clock) -> tuple[Planned, CameraCapabilities]:
-    """Plan without moving anything. Opens the camera only where its options alone do not tell its size."""
-    parts = make_parts(config, clock)
-    declare = getattr(config.camera.options, "declared", None)
-    capabilities: CameraCapabilities | None = declare() if declare is not None else None
+    """Plan without moving anything, also for a rig whose drivers are not here: its options say what it is.
+
+    Opens the camera only where they do not tell its size. Raises `PlanError`, and `DriverError` when the camera is needed and fails.
+    """
+    context = Context(clock=clock, seed=config.rig.seed)
+    try:
+        rail: RailForecast = cast("Rail", _made(config.rail, context))
+    except DriverNotAvailable:
+        assert isinstance(config.rail.options, RailOptions)
+        rail = DeclaredRail(config.rail.options.declared())
+    options = config.camera.options
+    capabilities = options.declared() if isinstance(options, CameraOptions) else None
     if capabilities is None:
+        camera = cast("Camera", _made(config.camera, context))
         try:
-            parts.camera.open()
-            capabilities = parts.camera.capabilities
+            camera.open()
+            capabilities = camera.capabilities
         finally:
-            parts.camera.close()
-    return plan_stack(config, parts.rail, capabilities), capabilities
+            camera.close()
+    return plan_stack(config, rail, capabilities), capabilities
+
+
+def _made(section: DriverConfig, context: Context) -> Any:
+    return create(find(section.kind, section.driver), section.options, context)

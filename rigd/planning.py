@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from drivers.base import CameraCapabilities, Rail
+from drivers.base import CameraCapabilities, RailCapabilities
 from rigd.config.model import PlanSection, RigConfig
 from rigd.machine.state import EndAction, RailFacts, Stack
 from rigd.plan import (
@@ -24,6 +26,33 @@ from rigd.plan import (
 BYTES_A_PREVIEW_PIXEL = 5
 """Of preview JPEG, depth map and confidence together, roughly."""
 JOURNAL_BYTES_A_FRAME = 900
+
+
+class RailForecast(Protocol):
+    """What a plan asks of a rail. Every `drivers.base.Rail` can tell, also before it is opened."""
+
+    @property
+    def capabilities(self) -> RailCapabilities:
+        """What it can do."""
+
+    def move_time_s(self, distance: int) -> float:
+        """How long a move over so many microsteps takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredRail:
+    """A rail known by its options alone; its moves are taken for trapezoids at full speed and acceleration."""
+
+    capabilities: RailCapabilities
+
+    def move_time_s(self, distance: int) -> float:
+        """Speed up, go, slow down; a short move never reaches full speed."""
+        rail = self.capabilities
+        way_um = abs(distance) * rail.microstep_um
+        ramps_um = rail.max_speed_um_per_s**2 / rail.acceleration_um_per_s2
+        if way_um <= ramps_um:
+            return 2 * math.sqrt(way_um / rail.acceleration_um_per_s2)
+        return way_um / rail.max_speed_um_per_s + rail.max_speed_um_per_s / rail.acceleration_um_per_s2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +75,7 @@ def rail_facts(config: RigConfig, microstep_um: float) -> RailFacts:
 
 
 def plan_stack(
-    config: RigConfig, rail: Rail, camera: CameraCapabilities, start: int | None = None
+    config: RigConfig, rail: RailForecast, camera: CameraCapabilities, start: int | None = None
 ) -> Planned:
     """The configured plan, checked against rail, camera and disk. Raises `PlanError` with every reason against it."""
     if config.plan is None:

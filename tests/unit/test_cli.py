@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import simplejpeg
 
 from rigd.cli.exits import Exit
 from rigd.cli.parser import make_parser, run_command_line
@@ -178,6 +180,22 @@ def test_plan_moves_nothing_and_shows_every_position(rig, capsys):
     out = capsys.readouterr().out
     assert "5000.000" in out
     assert "6100.000" in out
+
+
+@pytest.mark.parametrize("path", sorted(Path("config").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_plan_needs_no_hardware(path, capsys, tmp_path):
+    if path.stem == "replay":
+        photos = tmp_path / "photos"
+        photos.mkdir()
+        for number in range(3):
+            (photos / f"{number}.jpg").write_bytes(simplejpeg.encode_jpeg(np.full((48, 64, 3), 90, np.uint8)))
+        arguments = ["--set", f"camera.folder={photos}"]
+    else:
+        arguments = []
+    assert run_command_line(["plan", "--config", str(path), "--json", *arguments]) == Exit.DONE
+    data = json.loads(capsys.readouterr().out)
+    assert data["prediction"]["seconds"] > 0
+    assert data["plan"]["frames"] == len(data["plan"]["positions"])
 
 
 def test_states_prints_the_diagram(capsys):
