@@ -81,7 +81,13 @@ def photographs(folder: Path, pattern: str = "*") -> Photographs:
     """
     if not folder.is_dir():
         raise DriverError(PORT, f"no folder {folder}: check `folder`")
-    files = [path for path in folder.glob(pattern) if path.is_file() and path.suffix.lower() in SUFFIXES]
+    # Hidden files are not photographs: macOS leaves a ._name.jpg beside each name.jpg.
+    named = [path for path in folder.glob(pattern) if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
+    if broken := [path.name for path in named if path.is_symlink() and not path.exists()]:
+        raise DriverError(
+            PORT, f"{broken[0]} in {folder} is a link to nothing: put the photograph back, or remove the link"
+        )
+    files = [path for path in named if path.is_file()]
     if not files:
         kinds = ", ".join(SUFFIXES)
         raise DriverError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from drivers.clock import Clock
 from rigd.config import RigConfig, config_hash, to_dict
 from rigd.control.camera import CameraControl
 from rigd.control.controller import Controller
-from rigd.control.hands import Hands
+from rigd.control.hands import Hands, complete
+from rigd.control.notices import Closed
 from rigd.control.pipeline import Pipeline
 from rigd.control.rail import RailControl
 from rigd.machine import events as ev
@@ -28,7 +29,7 @@ from rigd.pictures import Decoder
 from rigd.plan import Plan
 from rigd.planning import Planned, plan_stack, rail_facts, stack_of
 from rigd.preview import Preview
-from rigd.session import Session, reopen
+from rigd.session import Session, SessionError, reopen
 from rigd.session import create as create_session
 from rigd.workers import Worker
 
@@ -80,7 +81,10 @@ class Rig:
     async def home(self) -> None:
         """Home and wait for it. Raises `Refused` or `RigFault`."""
         await self._do(ev.Home())
-        self._raise_fault(await self.controller.reached(*RESTING))
+        state = await self.controller.reached(*RESTING)
+        self._raise_fault(state)
+        if not state.homed:
+            raise Refused("homing was stopped")
 
     async def goto(self, position_um: float) -> None:
         """Move and wait for it. Raises `Refused` or `RigFault`."""
@@ -111,7 +115,20 @@ class Rig:
 
         A session that lacks no frame is only finished. Raises `SessionError`, `Refused`, `RigFault`.
         """
+        if self.state.mode is not Mode.IDLE:
+            raise Refused(f"a session cannot be resumed while {self.state.mode}; home first")
         session = await self._store.run(reopen, path, self._clock)
+        try:
+            return await self._go_on(session)
+        except Refused:
+            session.close()
+            raise
+
+    async def _go_on(self, session: Session) -> Session:
+        changed = changed_parts(session.manifest["config"], to_dict(self.config))
+        if changed:
+            session.close()
+            raise SessionError(session.path, f"taken with another rig; these differ: {', '.join(changed)}")
         done = frozenset(session.frames)
         if len(done) == session.plan.frames:
             await self._finish_only(session)
@@ -131,21 +148,19 @@ class Rig:
         await self.controller.reached(*RESTING, Mode.OFFLINE)
 
     async def close(self) -> None:
-        """Leave every part safe."""
+        """Leave every part safe. What fails in one does not keep the next from being closed."""
         light = self.parts.light
-        for what, closing in (
+        closings: list[tuple[str, Callable[[], Awaitable[object]]]] = [
             ("rail", self.controller.hands.rail.close),
             ("camera", self.controller.hands.camera.close),
-            ("light", (lambda: self._store.run(light.close)) if light is not None else None),
-        ):
-            if closing is None:
-                continue
+        ]
+        if light is not None:
+            closings.append(("light", lambda: self._store.run(light.close)))
+        for what, closing in closings:
             try:
                 await closing()
-            except DriverError as error:
+            except (DriverError, OSError) as error:
                 log.warning("closing the %s: %s", what, error)
-        for switch in self.parts.switches.values():
-            switch.close()
         self._stacker.close()
         self._store.close()
 
@@ -157,21 +172,19 @@ class Rig:
         started: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
 
         async def open_pipeline() -> Pipeline:
-            session = await self._store.run(opener)
-            pipeline = self._pipeline(session)
-            if session.frames:
-                await self._stacker.run(pipeline.preview.restore)
+            try:
+                session = await self._store.run(opener)
+                pipeline = self._pipeline(session)
+                if session.frames:
+                    await self._stacker.run(pipeline.preview.restore)
+            except Exception as error:
+                started.set_exception(error)
+                raise
             started.set_result(session)
             return pipeline
 
         if (reason := await self.controller.start_stack(stack, open_pipeline)) is not None:
             raise Refused(reason)
-        halted = asyncio.create_task(self.controller.reached(*HALTED))
-        waits: set[asyncio.Future[Any]] = {started, halted}
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        halted.cancel()
-        if not started.done():
-            self._raise_fault(self.state)
         return await started
 
     def _pipeline(self, session: Session) -> Pipeline:
@@ -192,15 +205,16 @@ class Rig:
 
     async def _finish_only(self, session: Session) -> None:
         """Every frame is there; only the results were still to be written."""
-        pipeline = self._pipeline(session)
+        pipeline, hands = self._pipeline(session), self.controller.hands
         try:
             await self._stacker.run(pipeline.preview.restore)
-            self.controller.hands.results = await pipeline.finish()
-            coverage = self.controller.hands.results.text if self.controller.hands.results else ""
-            await self._store.run(session.finish, "complete", {"why": "", "coverage": coverage})
+            hands.results = await complete(pipeline, self._store, "complete", "", None)
         finally:
-            await pipeline.leave()
-            session.close()
+            try:
+                await pipeline.leave()
+            finally:
+                session.close()
+        hands.tell(Closed("complete", "", hands.results))
 
     @staticmethod
     def _raise_fault(state: State) -> None:
@@ -215,8 +229,11 @@ async def open_rig(
     *,
     on_progress: Callable[[], None] = lambda: None,
     progress_s: float = 1.0,
+    strict: bool = True,
 ) -> AsyncIterator[Rig]:
     """Make a rig, open its drivers, and leave it safe at the end, whatever happens.
+
+    `strict` False: a rig that cannot be opened, or whose e-stop is pressed, is given all the same, in its fault.
 
     Raises:
         DriverError: a driver cannot be made.
@@ -245,32 +262,62 @@ async def open_rig(
     rig = Rig(config, parts, controller, clock)
     running = asyncio.create_task(controller.run())
     watching = asyncio.create_task(_watch_switches(parts.switches, controller, clock))
-    for task in (running, watching):
-        _tie(task, asyncio.current_task())
+    tie = _Tie(asyncio.current_task(), running, watching)
     try:
         await rig._do(ev.Connect())  # noqa: SLF001
-        rig._raise_fault(await controller.reached(*RESTING))  # noqa: SLF001
+        state = await controller.reached(*RESTING)
+        if strict:
+            rig._raise_fault(state)  # noqa: SLF001
         yield rig
     finally:
-        if not running.done():
-            await asyncio.shield(rig.suspend("rigd was stopped"))
-        watching.cancel()
-        running.cancel()
-        outcomes = await asyncio.gather(running, watching, return_exceptions=True)
-        await rig.close()
-        for outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
+        tie.cut()
+        await _leave(rig, running, watching)
 
 
-def _tie(task: asyncio.Task[None], body: asyncio.Task[Any] | None) -> None:
-    """When a background task dies, whoever uses the rig is told by cancellation; the cause is raised when the rig is closed."""
+async def _leave(rig: Rig, running: asyncio.Task[None], watching: asyncio.Task[None]) -> None:
+    """Stop, then end the tasks, then close the parts: each whatever became of the one before."""
+    try:
+        suspending = asyncio.create_task(rig.suspend("rigd was stopped"))
+        waits: set[asyncio.Task[None]] = {suspending, running}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        suspending.cancel()
+    finally:
+        try:
+            watching.cancel()
+            running.cancel()
+            outcomes = await asyncio.gather(running, watching, return_exceptions=True)
+        finally:
+            await rig.close()
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
 
-    def ended(done: asyncio.Task[None]) -> None:
-        if body is not None and not done.cancelled() and done.exception() is not None:
-            body.cancel()
 
-    task.add_done_callback(ended)
+def changed_parts(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Which settings of rail and camera differ, as paths. Simulated faults are no part of a rig."""
+    found = []
+    for section in ("rail", "camera"):
+        one, other = before.get(section) or {}, now.get(section) or {}
+        keys = sorted((one.keys() | other.keys()) - {"faults"})
+        found += [f"{section}.{key}" for key in keys if one.get(key) != other.get(key)]
+    return found
+
+
+class _Tie:
+    """Cancels whoever uses the rig when a background task dies; the cause is raised when the rig is closed."""
+
+    def __init__(self, body: asyncio.Task[Any] | None, *tasks: asyncio.Task[None]) -> None:
+        self._body = body
+        for task in tasks:
+            task.add_done_callback(self._ended)
+
+    def cut(self) -> None:
+        """The rig is being closed: nobody is to be cancelled any more."""
+        self._body = None
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if self._body is not None and not task.cancelled() and task.exception() is not None:
+            self._body.cancel()
 
 
 async def _watch_switches(switches: dict[str, Switch], controller: Controller, clock: Clock) -> None:
@@ -286,4 +333,5 @@ async def _watch_switches(switches: dict[str, Switch], controller: Controller, c
                 controller.post(ev.EStop("the e-stop is pressed"))
             await asyncio.sleep(SWITCH_WATCH_S)
     finally:
+        await asyncio.shield(worker.run(estop.close))
         worker.close()

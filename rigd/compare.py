@@ -9,10 +9,16 @@ Image = npt.NDArray[np.uint8]
 
 BLOCKS = 64
 """Blocks along the longer side. A block averages noise and a pixel or two of shift away, and still shows where focus lies."""
+SAME_LEVEL = 0.15
+"""Greatest relative change of the mean level."""
 SAME_LIGHT = 0.9
 """Least correlation of block brightness: below it the subject, the frame or the light has changed."""
 SAME_FOCUS = 0.8
 """Least correlation of block detail (in decades): below it the focal plane lies elsewhere."""
+
+SAME_SHARPNESS = 0.15
+"""Greatest mean change of detail, in decades, in the tenth of the blocks where either picture is sharpest: little of a deep
+subject is in focus at a time, and the rest looks alike from step to step."""
 
 
 def differs(image: Image, before: Image) -> str | None:
@@ -25,12 +31,23 @@ def differs(image: Image, before: Image) -> str | None:
     if image.shape != before.shape:
         return f"its size is {image.shape[1]}x{image.shape[0]}, not {before.shape[1]}x{before.shape[0]}"
     now, then = _gray(image), _gray(before)
+    level, level_before = float(now.mean()), float(then.mean())
+    if abs(level - level_before) > SAME_LEVEL * max(level_before, 8.0):
+        return f"the light has changed (mean level {level:.0f}, {level_before:.0f} before)"
     light = _correlation(_block_means(now), _block_means(then))
     if light < SAME_LIGHT:
         return f"subject, frame or light have changed (brightness correlates {light:.2f}, at least {SAME_LIGHT} expected)"
-    focus = _correlation(_detail(now), _detail(then))
+    detail, detail_before = _detail(now), _detail(then)
+    focus = _correlation(detail, detail_before)
     if focus < SAME_FOCUS:
         return f"the focus lies elsewhere (detail correlates {focus:.2f}, at least {SAME_FOCUS} expected)"
+    sharper = np.maximum(detail, detail_before)
+    sharpest = sharper >= np.quantile(sharper, 0.9)
+    change = float(np.abs(detail - detail_before)[sharpest].mean())
+    if change > SAME_SHARPNESS:
+        return (
+            f"the focus lies elsewhere (the sharpest parts differ by a factor of {10**change:.1f} in detail)"
+        )
     return None
 
 
@@ -59,5 +76,7 @@ def _detail(gray: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _correlation(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
     x, y = (values.ravel() - values.mean() for values in (a, b))
     spread = float(np.sqrt((x @ x) * (y @ y)))
-    flat = spread < 1e-3 * x.size
-    return 1.0 if flat else float(x @ y) / spread
+    flat = [float(values @ values) < 1e-3 * values.size for values in (x, y)]
+    if any(flat):
+        return float(all(flat))
+    return float(x @ y) / spread

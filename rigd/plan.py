@@ -216,7 +216,7 @@ def check_resources(
         )
     if free_bytes is not None and prediction.bytes > free_bytes:
         reasons.append(
-            f"the plan stores about {prediction.bytes / 1e6:.0f} MB and the disk has {max(0, free_bytes) / 1e6:.0f} MB to give: "
+            f"the plan stores about {prediction.bytes / 1e6:.1f} MB and the disk has {max(0, free_bytes) / 1e6:.1f} MB to give: "
             f"delete old sessions or set storage.sessions to a larger disk"
         )
     if reasons:

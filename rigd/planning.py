@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,7 @@ def plan_stack(
         fixed_bytes=int(preview_pixels * BYTES_A_PREVIEW_PIXEL),
     )
     prediction = predict(plan, costs, start)
+    _check_folder(config.storage.sessions)
     free = free_bytes(config.storage.sessions) - int(config.storage.keep_free_mb * 1e6)
     check_resources(plan, prediction, free_bytes=free, max_frames=camera.max_frames)
     return Planned(plan, prediction, free)
@@ -124,10 +126,25 @@ def stack_of(
 
 def free_bytes(folder: Path) -> int:
     """Free space where a folder is or will be."""
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def _existing(folder: Path) -> Path:
     there = folder.absolute()
     while not there.exists():
         there = there.parent
-    return shutil.disk_usage(there).free
+    return there
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise `PlanError` when sessions cannot be written there."""
+    there = _existing(folder)
+    if not there.is_dir():
+        raise PlanError(f"storage.sessions is {folder}, and {there} is a file: name a folder")
+    if not os.access(there, os.W_OK | os.X_OK) or os.statvfs(there).f_flag & os.ST_RDONLY:
+        raise PlanError(
+            f"storage.sessions is {folder}, and {there} cannot be written: give the right, or name another folder"
+        )
 
 
 def _request(section: PlanSection, camera: CameraCapabilities) -> PlanRequest:

@@ -138,7 +138,14 @@ class Preview:
         self._merger = self._tracker = None
 
     def _merge(self, frame: int, image: Image | None) -> None:
+        """Merge one frame. One that cannot be is safe on disk; a preview that lacks it is a smaller loss than none."""
         self._next = frame + 1
+        try:
+            self._merge_one(frame, image)
+        except (OSError, ValueError) as error:
+            log.warning("frame %d is not in the preview: %s", frame + 1, error)
+
+    def _merge_one(self, frame: int, image: Image | None) -> None:
         if image is None:
             image = self._decoder.decode_file(self._session.path / self._session.frames[frame].file)
         if image is None:
@@ -178,6 +185,8 @@ class Preview:
     def _write_now_and_then(self) -> None:
         now = self._clock.now()
         last = self._next >= self._session.plan.frames
+        if self._merger is None:
+            return
         if last or self._written_s is None or now - self._written_s >= self._config.interval_s:
             self._write(durable=False)
             self._written_s = now
@@ -187,9 +196,9 @@ class Preview:
 
         assert self._merger is not None
         data = encode_jpeg(self._merger.picture, quality=self._config.jpeg_quality)
-        self._pending_write = False
         try:
             self._session.add_result(PREVIEW, data, durable=durable)
+            self._pending_write = False
         except OSError as error:
             if durable:
                 raise

@@ -40,6 +40,7 @@ class Worker:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._unfinished = 0
+        self._closed = False
         # A daemon thread: a driver call that hangs for good must not keep the process from ending.
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
@@ -49,6 +50,8 @@ class Worker:
 
         A cancelled wait lets the function finish on its thread and drops the result. Raises what the function raises.
         """
+        if self._closed:
+            raise RuntimeError(f"the {self.name} thread has ended")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._count(1)
@@ -57,6 +60,7 @@ class Worker:
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """Let the thread finish what was asked and end; False when it did not end in time (it is abandoned then)."""
+        self._closed = True
         self._jobs.put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()

@@ -50,7 +50,6 @@ class Seen:
     """What happened during a run."""
 
     notices: list[Notice] = field(default_factory=list)
-    states: list[State] = field(default_factory=list)
 
     @property
     def rejected(self) -> list[Rejected]:
@@ -73,7 +72,6 @@ class Ran:
     state: State
     seen: Seen
     rig: Rig
-    clock: Clock
 
     @property
     def path(self) -> Path:
@@ -110,7 +108,7 @@ def capture(config: RigConfig, during: Callable[[Rig, Session], Awaitable[None]]
         if during is not None:
             await during(rig, session)
         state = await rig.ended()
-        return Ran(session, state, seen, rig, VirtualClock())
+        return Ran(session, state, seen, rig)
 
     ran: Ran = with_rig(config, body)
     return ran
@@ -122,7 +120,7 @@ def resume(config: RigConfig, path: Path) -> Ran:
     async def body(rig: Rig, seen: Seen) -> Ran:
         await rig.home()
         session = await rig.resume(path)
-        return Ran(session, await rig.ended(), seen, rig, VirtualClock())
+        return Ran(session, await rig.ended(), seen, rig)
 
     ran: Ran = with_rig(config, body)
     return ran

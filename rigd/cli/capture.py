@@ -6,17 +6,16 @@ import argparse
 import asyncio
 import json
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from drivers.clock import Clock, SystemClock, VirtualClock
-from rigd.app import HALTED, Rig, RigFault, open_rig, warm_up
+from rigd.app import HALTED, Refused, Rig, RigFault, open_rig, warm_up
 from rigd.cli.exits import Exit
 from rigd.cli.failures import Stopped
-from rigd.cli.progress import Progress
+from rigd.cli.progress import Progress, say
 from rigd.config import ConfigError, RigConfig, from_dict, load
 from rigd.control.notices import Closed
 from rigd.machine import events as ev
@@ -40,6 +39,10 @@ class Outcome:
     planned: int
     rejected: int
     seconds: float
+    home_error_um: float | None = None
+    """How far home was off at the end; None when it was not looked for."""
+    lost_um: float = 0.0
+    """An error of home above this means lost steps: half a step of the stack."""
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -55,6 +58,7 @@ class Outcome:
             "rejected": self.rejected,
             "seconds": round(self.seconds, 3),
             "coverage": coverage,
+            "home_error_um": self.home_error_um,
             **{name.partition(".")[0]: path for name, path in files.items() if Path(path).exists()},
         }
 
@@ -67,7 +71,8 @@ def capture(options: argparse.Namespace) -> int:
     async def begin(rig: Rig) -> Session:
         planned = rig.plan()  # refused before anything moves
         await rig.home()
-        return await rig.start(options.name or config.rig.id, planned.plan)
+        name = (options.name or config.rig.id).encode("utf-8", "replace").decode()
+        return await rig.start(name, planned.plan)
 
     outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
     report(outcome, as_json=options.json)
@@ -110,11 +115,7 @@ async def capture_with(
     Raises `Stopped` with the code of an interrupted or paused stack, `RigFault` of a failed one.
     """
     if not quiet:
-        print(
-            "rigd: loading kernels; the first time they are compiled, for some half a minute",
-            file=sys.stderr,
-            flush=True,
-        )
+        say("loading kernels; the first time they are compiled, for some half a minute")
     warm_up()
     interrupts = Interrupts()
     started_s = clock.now()
@@ -125,12 +126,14 @@ async def capture_with(
         with progress:
             try:
                 session = await begin(rig)
-            except RigFault:
+            except (Refused, RigFault):
                 interrupts.check(None)
                 raise
             progress.begin(session.path, session.plan.frames, len(session.frames))
             state = await rig.ended()
-        interrupts.check(session)
+        await rig.controller.drained()
+        if progress.closed is None or progress.closed.outcome != "complete":
+            interrupts.check(session)
         if state.mode is Mode.PAUSED:
             why = state.stack.why if state.stack is not None else ""
             await rig.suspend(why)
@@ -138,7 +141,6 @@ async def capture_with(
                 Exit.PAUSED, f"the stack paused: {why}\nPut it right, then: rigd resume {session.path}"
             )
         if state.mode in HALTED and state.fault is not None:
-            await rig.controller.drained()
             next_step = f"{state.fault.next_step}; then: rigd resume {session.path}"
             raise RigFault(state.fault.code, state.fault.message, next_step)
         return Outcome(
@@ -148,6 +150,8 @@ async def capture_with(
             session.plan.frames,
             progress.rejected,
             clock.now() - started_s,
+            home_error_um=_home_error_um(progress.closed, session),
+            lost_um=session.plan.step_um / 2,
         )
 
 
@@ -168,6 +172,18 @@ def report(outcome: Outcome, *, as_json: bool, extra: dict[str, Any] | None = No
             print(f"  {label:10s} {data[name]}")
     if outcome.closed is not None and outcome.closed.results is not None:
         print(f"  coverage   {outcome.closed.results.text}")
+    if outcome.home_error_um is not None:
+        print(f"  home       found again, off by {outcome.home_error_um:.1f} um")
+        if abs(outcome.home_error_um) > outcome.lost_um:
+            say(
+                f"the rail lost steps: from some frame on the positions are wrong, by up to {abs(outcome.home_error_um):.1f} um"
+            )
+
+
+def _home_error_um(closed: Closed | None, session: Session) -> float | None:
+    if closed is None or closed.home_error is None:
+        return None
+    return session.plan.um(closed.home_error)
 
 
 class Interrupts:
@@ -180,7 +196,7 @@ class Interrupts:
     def install(self, rig: Rig) -> None:
         """Take the signals from here on."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._interrupt, rig, number)
 
     def check(self, session: Session | None) -> None:
@@ -194,7 +210,7 @@ class Interrupts:
             rig.controller.post(ev.EStop(f"{number.name} twice"))
             return
         self.signal = number
-        print("\nrigd: stopping the rail; again to halt at once", file=sys.stderr)
+        say("stopping the rail; again to halt at once")
         task = asyncio.create_task(rig.suspend(f"stopped by {number.name}"))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -25,19 +27,24 @@ def explained(run: Callable[[], int], *, json_wanted: bool = False) -> int:
     try:
         return run()
     except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain again when it flushes.
-        sys.stderr.close()
+        # Whoever read our output has gone; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
     except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+        return _said(Exit.INTERRUPTED, "interrupted; nothing has moved", json_wanted)
     except Exception as error:
         code, message = _explain(error)
         if code is Exit.INTERNAL:
             log.exception("internal error")
+        return _said(code, message, json_wanted)
+
+
+def _said(code: Exit, message: str, json_wanted: bool) -> Exit:
+    with contextlib.suppress(OSError):
         print(f"rigd: {message}", file=sys.stderr)
-        if json_wanted:
-            print(json.dumps({"ok": False, "exit": code.value, "kind": code.name.lower(), "error": message}))
-        return code
+    if json_wanted:
+        print(json.dumps({"ok": False, "exit": code.value, "kind": code.name.lower(), "error": message}))
+    return code
 
 
 def _explain(error: Exception) -> tuple[Exit, str]:
@@ -61,7 +68,8 @@ def _explain(error: Exception) -> tuple[Exit, str]:
         case SessionError() | DamagedJournal():
             code, message = Exit.SESSION, str(error)
         case RigFault():
-            code, message = (Exit.STORAGE if error.code == "storage" else Exit.HARDWARE), str(error)
+            kinds = {"storage": Exit.STORAGE, "internal": Exit.INTERNAL}
+            code, message = kinds.get(error.code, Exit.HARDWARE), str(error)
         case DriverError() | Refused():
             code, message = Exit.HARDWARE, str(error)
         case OSError():

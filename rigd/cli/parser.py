@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import rigd
-from rigd.cli.exits import EPILOG
+from rigd.cli.exits import EPILOG, Exit
 from rigd.cli.failures import explained
 
 DESCRIPTION = """\
@@ -29,6 +30,16 @@ examples:
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line as JSON too, where that is wanted."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2."""
+        if "--json" in sys.argv:
+            print(json.dumps({"ok": False, "exit": Exit.USAGE.value, "kind": "usage", "error": message}))
+        super().error(message)
+
+
 def run_command_line(arguments: Sequence[str]) -> int:
     """Parse, run, and turn what can go wrong into a message and an exit code."""
     options = make_parser().parse_args(arguments)
@@ -44,7 +55,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "rigd",
         description=DESCRIPTION,
         epilog=f"{EXAMPLES}\n{EPILOG}",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,6 +37,8 @@ class Progress:
     def __init__(self, *, quiet: bool) -> None:
         self.closed: Closed | None = None
         self.rejected = 0
+        self.storage_failed = False
+        """A frame was refused because the disk would not have it."""
         self._quiet = quiet
         self._console = Console(stderr=True)
         self._lines = not quiet and not self._console.is_terminal
@@ -53,43 +57,58 @@ class Progress:
         )
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        with contextlib.suppress(OSError):
+            self._bar.start()
         self._task = self._bar.add_task("opening", total=None)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        with contextlib.suppress(OSError):
+            self._bar.stop()
 
     def begin(self, session: Path, total: int, done: int) -> None:
         """The stack goes here, has so many frames, and so many are there already."""
-        if self._lines:
-            print(f"rigd: session {session}", file=sys.stderr, flush=True)
         self._total, self._done = total, done
-        if self._task is not None:
-            self._bar.update(self._task, total=total, completed=done)
+        self._show(lambda: self._begin(session))
 
     def notice(self, notice: Notice) -> None:
         """Take one notice from the controller."""
         match notice:
             case Accepted():
                 self._done += 1
-                self._advance()
+                self._show(self._advance)
             case Rejected():
                 self.rejected += 1
-                self._say(f"frame {notice.frame + 1} taken again: {notice.reason}")
+                self.storage_failed = self.storage_failed or notice.storage
+                self._show(lambda: self._say(f"frame {notice.frame + 1} taken again: {notice.reason}"))
             case Closed():
                 self.closed = notice
             case Changed():
-                self._describe(notice.state)
+                self._show(lambda: self._describe(notice.state))
+
+    def _show(self, show: Callable[[], None]) -> None:
+        """Whoever reads may go away, terminal and all: a stack does not stop for that."""
+        if self._quiet:
+            return
+        try:
+            show()
+        except OSError:
+            self._quiet = True
+
+    def _begin(self, session: Path) -> None:
+        if self._lines:
+            say(f"session {session}")
+        if self._task is not None:
+            self._bar.update(self._task, total=self._total, completed=self._done)
 
     def _advance(self) -> None:
         if self._task is not None:
             self._bar.update(self._task, completed=self._done)
         step = max(1, self._total // LINES)
         if self._lines and self._total and (self._done % step == 0 or self._done == self._total):
-            print(f"rigd: {self._done}/{self._total} frames", file=sys.stderr, flush=True)
+            say(f"{self._done}/{self._total} frames")
 
     def _describe(self, state: State) -> None:
         words = str(state.mode)
@@ -99,5 +118,10 @@ class Progress:
             self._bar.update(self._task, description=words)
 
     def _say(self, text: str) -> None:
-        if not self._quiet:
-            self._console.print(f"rigd: {text}", highlight=False, markup=False)
+        self._console.print(f"rigd: {text}", highlight=False, markup=False)
+
+
+def say(text: str) -> None:
+    """One line on standard error; nothing when nobody reads it any more."""
+    with contextlib.suppress(OSError):
+        print(f"rigd: {text}", file=sys.stderr, flush=True)

@@ -8,16 +8,19 @@ import logging
 import signal
 
 from drivers.clock import SystemClock
-from rigd.app import Refused, Rig, RigFault, open_rig, warm_up
+from rigd.app import RESTING, Refused, Rig, RigFault, open_rig, warm_up
 from rigd.cli.exits import Exit
 from rigd.config import RigConfig, load
 from rigd.control.notices import Changed, Notice
-from rigd.machine.state import State
+from rigd.machine import events as ev
+from rigd.machine.state import Mode, State
 from rigd.session import Overview, SessionError, survey
 from rigd.watchdog import Notifier, ProgressWatchdog, watchdog_interval_s
 
 log = logging.getLogger(__name__)
 
+REOPEN_S = 10.0
+"""Between two looks for a part that is not there."""
 IDLE_TICK_S = 1.0
 """How often an idle control loop goes round when no watchdog asks for more."""
 
@@ -35,23 +38,39 @@ async def _serve(config: RigConfig) -> None:
     watchdog = ProgressWatchdog(notifier, clock, watchdog_interval_s())
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
     notifier.status("compiling kernels")
     warm_up()
     notifier.status("opening the rig")
     async with open_rig(
-        config, clock, on_progress=watchdog.progress, progress_s=watchdog.tick_s or IDLE_TICK_S
+        config, clock, on_progress=watchdog.progress, progress_s=watchdog.tick_s or IDLE_TICK_S, strict=False
     ) as rig:
         rig.controller.listen(_Announcer(notifier))
         unfinished = [seen for seen in survey(config.storage.sessions) if seen.unfinished]
         notifier.ready(_words(rig.state, unfinished))
         log.info("ready: %s", _words(rig.state, unfinished))
-        serving = asyncio.create_task(_begin(rig, unfinished))
+        serving = asyncio.create_task(_serve_rig(rig, unfinished))
         await stopped.wait()
         notifier.stopping()
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
+
+
+async def _serve_rig(rig: Rig, unfinished: list[Overview]) -> None:
+    """Wait for a rig that can be opened, then do what the config wants done at the start.
+
+    A part that was not there at the start may come: it is looked for again and again. A pressed e-stop is for a person to clear.
+    """
+    while rig.state.fault is not None and rig.state.fault.code == "open":
+        log.warning("%s; trying again in %.0f s", rig.state.fault.message, REOPEN_S)
+        await asyncio.sleep(REOPEN_S)
+        await rig.controller.command(ev.ClearFault())
+        await rig.controller.reached(*RESTING)
+    if rig.state.fault is None:
+        await _begin(rig, unfinished)
+    else:
+        log.warning("%s; %s", rig.state.fault.message, rig.state.fault.next_step)
 
 
 async def _begin(rig: Rig, unfinished: list[Overview]) -> None:
@@ -63,7 +82,9 @@ async def _begin(rig: Rig, unfinished: list[Overview]) -> None:
         if service.unfinished == "resume":
             for seen in unfinished:
                 await rig.resume(seen.path)
-                await rig.ended()
+                if (await rig.ended()).mode is not Mode.IDLE:
+                    log.warning("%s is not finished; the rig waits", seen.path.name)
+                    break
     except (RigFault, Refused, SessionError, OSError) as error:
         log.warning("%s", error)
         return

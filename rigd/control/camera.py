@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from drivers.base import Camera, CameraTimeout, DriverError, Exposure, FrameData
+from drivers.base import Camera, CameraTimeout, Exposure, FrameData
 from drivers.clock import Clock
 from rigd.workers import Worker
 
@@ -43,7 +43,7 @@ class CameraControl:
         # A deadline counts from when the camera is free: an exposure behind a slow transfer is not a hanging camera.
         self._turn = asyncio.Lock()
         self._exposing = False
-        self._given_up = False
+        self._given_up = 0
         self._is_open = False
         self.restarts = 0
         """How often a hung camera was closed and opened again."""
@@ -65,10 +65,11 @@ class CameraControl:
         capabilities = self.camera.capabilities
         ahead_s = max(0.0, not_before_s - self._clock.now())
         limit_s = ahead_s + capabilities.exposure_s + capabilities.overhead_s + self._exposure_timeout_s
-        self._given_up = False
+        asked = self._given_up
         async with self._turn:
-            if self._given_up:
+            if asked != self._given_up:
                 raise CameraTimeout(capabilities.name, 0.0)
+            await self.open()
             self._exposing = True
             try:
                 return await self._within(limit_s, self.camera.expose, not_before_s, position_um)
@@ -82,21 +83,16 @@ class CameraControl:
 
     def give_up_exposure(self) -> None:
         """End a running exposure, or one that waits for a transfer to end; transfers go on. Returns at once."""
-        self._given_up = True
+        self._given_up += 1
         if self._exposing:
             self.camera.cancel()
 
     async def close(self) -> None:
-        """Close the driver and end its thread; a hanging one is left behind."""
+        """Close the driver and end its thread; a hanging one is left behind. Raises `DriverError`."""
         self.camera.cancel()
-        try:
-            await asyncio.wait_for(self._worker.run(self.camera.close), LET_GO_S)
-        except TimeoutError:
-            log.warning("the camera does not close; leaving its thread behind")
-            return
-        finally:
-            self._is_open = False
-        self._worker.close()
+        self._is_open = False
+        if await self._within_reason(self.camera.close):
+            self._worker.close()
 
     async def _within(self, limit_s: float, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         job = asyncio.ensure_future(self._worker.run(verb, *args, **kwargs))
@@ -115,10 +111,21 @@ class CameraControl:
         raise CameraTimeout(self.camera.capabilities.name, limit_s)
 
     async def _restart(self) -> None:
+        """Close it and open it again. One that cannot be is opened at the next exposure, or fails then."""
         self.restarts += 1
-        try:
-            await self._worker.run(self.camera.close)
-            await self._worker.run(self.camera.open)
-        except DriverError:
-            self._is_open = False
-            raise
+        self._is_open = False
+        if not await self._within_reason(self.camera.close):
+            self._worker = Worker("camera", self._clock)
+            return
+        await self.open()
+
+    async def _within_reason(self, verb: Callable[[], None]) -> bool:
+        """Run a verb that should be quick; False when it hangs, and its thread with it."""
+        job = asyncio.ensure_future(self._worker.run(verb))
+        done, _ = await asyncio.wait({job}, timeout=LET_GO_S)
+        if not done:
+            log.warning("the camera hangs; leaving its thread behind")
+            job.cancel()
+            return False
+        job.result()
+        return True

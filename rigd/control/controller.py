@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from drivers.base import CameraTimeout, DriverError
 from rigd.control.hands import Hands, OpenPipeline
 from rigd.control.notices import Changed, Listener, Merged, Notice
-from rigd.control.rail import RailAlarm
+from rigd.control.rail import GivenUp, MotionFailed, RailAlarm
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
 from rigd.machine import refusal, step
@@ -93,16 +93,20 @@ class Controller:
     # ---------------------------------------------------------------------------------------------------------- the loop
 
     async def run(self) -> None:
-        """Handle events until cancelled. Anything unexpected ends it, halted, and the process with it."""
+        """Handle events until cancelled. Anything unexpected ends it, with the rail halted, and the process with it."""
         watch = asyncio.create_task(self._watch_rail())
         try:
             while True:
                 await self._handle_next()
                 self._on_progress()
+                if watch.done():
+                    watch.result()
+        except Exception:
+            await self._carry_out(fx.HaltRail(0), self.hands.halt())
+            raise
         finally:
-            watch.cancel()
             pending = {watch, *self._tasks}
-            for task in self._tasks:
+            for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
 
@@ -139,8 +143,12 @@ class Controller:
             answer = await act
         except CameraTimeout as error:
             answer = ev.Failed(effect.serial, str(error), "camera", frame_only=True)
+        except GivenUp:
+            return
         except RailAlarm as error:
             answer = ev.LimitHit(str(error))
+        except MotionFailed as error:
+            answer = ev.Failed(effect.serial, str(error), "rail")
         except (DriverError, OSError) as error:
             answer = self._failure(effect, error)
         except Exception as error:  # a bug must stop the rig in a known state, not leave it waiting for ever
@@ -157,6 +165,9 @@ class Controller:
                 # The machine has given the rail up already; to tell it again would only make it halt again.
                 log.error("the rail could not be halted: %s", what)
                 return None
+            case fx.SuspendSession() if self.state.awaiting != effect.serial:
+                log.error("the session could not be left in order: %s", what)
+                return None
             case fx.Expose():
                 return ev.Failed(effect.serial, what, "camera", frame_only=True)
             case fx.OpenDrivers():
@@ -169,8 +180,12 @@ class Controller:
                 return ev.RailLost(what)
 
     def _hand_out(self, notice: Notice) -> None:
-        for listener in self._listeners:
-            listener(notice)
+        for listener in tuple(self._listeners):
+            try:
+                listener(notice)
+            except Exception:  # a broken pipe of somebody who watches must not stop the rig
+                log.exception("a listener failed; it hears no more")
+                self._listeners.remove(listener)
 
     async def _watch_rail(self) -> None:
         """Notice what happens to a rail at rest: unplugged, reset, a limit pressed by hand."""
@@ -181,7 +196,7 @@ class Controller:
                 continue
             try:
                 status = await self.hands.rail.poll()
-            except DriverError as error:
+            except (DriverError, OSError) as error:
                 self.post(ev.RailLost(str(error)))
                 continue
             if self.state.mode in known and status.alarm is not None:

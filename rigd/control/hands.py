@@ -59,6 +59,9 @@ class Hands:
         self.tell: Callable[[Notice], None] = lambda _notice: None
         """Takes notices, on the loop."""
         self._exposures: dict[int, Exposure] = {}
+        self._begun = asyncio.Event()
+        self._begun.set()
+        self._home_error: int | None = None
 
     def begin(self, effect: fx.Effect) -> Awaitable[Event | None] | None:
         """The coroutine for an effect, None for one that asks for nothing. Which exposure is meant is settled here, at once."""
@@ -74,8 +77,18 @@ class Hands:
                 self._exposures.clear()
                 return self._expose(effect)
             case fx.StopRail() | fx.HaltRail():
+                self.rail.give_up(halting=isinstance(effect, fx.HaltRail))
                 self.camera.give_up_exposure()
-                return self._stop(effect) if isinstance(effect, fx.StopRail) else self._halt()
+                return self._stop(effect) if isinstance(effect, fx.StopRail) else self.halt()
+            case fx.StartHoming():
+                return self._home(effect, self.rail.ticket)
+            case fx.MoveRail():
+                return self._move(effect, self.rail.ticket)
+            case fx.JogRail():
+                return self._jog(effect, self.rail.ticket)
+            case fx.BeginSession():
+                self._begun = asyncio.Event()
+                return self._begin_session(effect, self._begun)
             case _:
                 handler: Callable[[Any], Awaitable[Event | None]] = self._handlers()[type(effect)]
                 return handler(effect)
@@ -83,12 +96,8 @@ class Hands:
     def _handlers(self) -> dict[type[fx.Effect], Callable[[Any], Awaitable[Event | None]]]:
         return {
             fx.OpenDrivers: self._open,
-            fx.StartHoming: self._home,
-            fx.MoveRail: self._move,
-            fx.JogRail: self._jog,
             fx.ReleaseRail: self._release,
             fx.WaitSettled: self._settle,
-            fx.BeginSession: self._begin_session,
             fx.NoteSession: self._note_session,
             fx.CloseSession: self._close_session,
             fx.SuspendSession: self._suspend_session,
@@ -103,25 +112,26 @@ class Hands:
             await self.store.run(self._light.open)
         return ev.Connected(effect.serial, status.position if status.homed else None)
 
-    async def _home(self, effect: fx.StartHoming) -> Event:
-        position = await self.rail.home()
+    async def _home(self, effect: fx.StartHoming, ticket: int) -> Event:
+        position = await self.rail.home(ticket)
         if self.pipeline is not None:
-            error = self.rail.home_error
+            self._home_error = error = self.rail.home_error
             await self.store.run(self.pipeline.session.note, "homed", error_microsteps=error)
         return ev.Homed(effect.serial, position)
 
-    async def _move(self, effect: fx.MoveRail) -> Event:
-        position, ended_s = await self.rail.move(effect.target)
+    async def _move(self, effect: fx.MoveRail, ticket: int) -> Event:
+        position, ended_s = await self.rail.move(effect.target, ticket)
         return ev.MotionEnded(effect.serial, position, ended_s)
 
-    async def _jog(self, effect: fx.JogRail) -> Event:
-        position, ended_s = await self.rail.jog(effect.distance, self._jog_speed_um_per_s)
+    async def _jog(self, effect: fx.JogRail, ticket: int) -> Event:
+        position, ended_s = await self.rail.jog(effect.distance, self._jog_speed_um_per_s, ticket)
         return ev.MotionEnded(effect.serial, position, ended_s)
 
     async def _stop(self, effect: fx.StopRail) -> Event:
         return ev.Stopped(effect.serial, await self.rail.stop())
 
-    async def _halt(self) -> None:
+    async def halt(self) -> None:
+        """Stop the rail at once."""
         await self.rail.halt()
 
     async def _release(self, effect: fx.ReleaseRail) -> Event:
@@ -150,7 +160,7 @@ class Hands:
         if decision.record is not None:
             self.tell(Accepted(decision.record))
         if not decision.accepted:
-            self.tell(Rejected(effect.frame, decision.reason))
+            self.tell(Rejected(effect.frame, decision.reason, storage=not decision.retake))
         return ev.Verdict(effect.serial, decision.accepted, decision.reason, decision.retake)
 
     async def _reject(self, effect: fx.RejectFrame) -> None:
@@ -158,11 +168,15 @@ class Hands:
         self.tell(Rejected(effect.frame, effect.reason))
         await self.pipeline.reject(effect)
 
-    async def _begin_session(self, effect: fx.BeginSession) -> Event:
+    async def _begin_session(self, effect: fx.BeginSession, begun: asyncio.Event) -> Event:
         assert self.open_pipeline is not None
-        self.pipeline = await self.open_pipeline()
-        if self._light is not None:
-            await self.store.run(self._light.on)
+        self._home_error = None
+        try:
+            self.pipeline = await self.open_pipeline()
+            if self._light is not None:
+                await self.store.run(self._light.on)
+        finally:
+            begun.set()
         return ev.SessionReady(effect.serial)
 
     async def _note_session(self, effect: fx.NoteSession) -> None:
@@ -170,17 +184,16 @@ class Hands:
             await self.store.run(self.pipeline.session.note, effect.kind, why=effect.why)
 
     async def _close_session(self, effect: fx.CloseSession) -> Event:
-        pipeline = self.pipeline
-        assert pipeline is not None
-        self.results = await pipeline.finish()
-        summary = {"why": effect.why, "home_error_microsteps": self.rail.home_error}
-        if self.results is not None:
-            summary["coverage"] = self.results.text
-        await self.store.run(pipeline.session.finish, effect.outcome, summary)
-        await self._leave(effect.outcome, effect.why)
+        await self._begun.wait()
+        if self.pipeline is not None:
+            self.results = await complete(
+                self.pipeline, self.store, effect.outcome, effect.why, self._home_error
+            )
+            await self._leave(effect.outcome, effect.why)
         return ev.SessionClosed(effect.serial)
 
     async def _suspend_session(self, effect: fx.SuspendSession) -> Event:
+        await self._begun.wait()
         if self.pipeline is not None:
             try:
                 await self.store.run(self.pipeline.session.note, "suspended", why=effect.why)
@@ -189,14 +202,25 @@ class Hands:
         return ev.SessionClosed(effect.serial)
 
     async def _leave(self, outcome: str, why: str) -> None:
-        """Light off, session closed, threads free: whatever the outcome."""
+        """Pictures under way decided on, light off, session closed, threads free: whatever the outcome."""
         pipeline, self.pipeline = self.pipeline, None
+        assert pipeline is not None
         try:
-            if self._light is not None:
-                await self.store.run(self._light.off)
-            if pipeline is not None:
-                await pipeline.leave()
+            await pipeline.leave()
         finally:
-            if pipeline is not None:
+            try:
+                if self._light is not None:
+                    await self.store.run(self._light.off)
+            finally:
                 pipeline.session.close()
-            self.tell(Closed(outcome, why, self.results))
+                self.tell(Closed(outcome, why, self.results, self._home_error))
+
+
+async def complete(
+    pipeline: Pipeline, store: Worker, outcome: str, why: str, home_error: int | None
+) -> Results | None:
+    """Write the results and finish the session. Raises OSError, and the session can be resumed."""
+    results = await pipeline.finish()
+    summary = {"why": why, "home_error_microsteps": home_error, "coverage": results.text if results else ""}
+    await store.run(pipeline.session.finish, outcome, summary)
+    return results

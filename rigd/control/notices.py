@@ -32,6 +32,8 @@ class Rejected:
 
     frame: int
     reason: str
+    storage: bool = False
+    """It is the disk, not the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Closed:
     outcome: str
     why: str
     results: Results | None
+    home_error: int | None = None
+    """Microsteps by which home was off when it was found again at the end; None when it was not looked for."""
 
 
 @dataclass(frozen=True, slots=True)

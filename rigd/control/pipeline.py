@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from drivers.base import CameraSettings, DriverError, Exposure, FrameData
 from drivers.clock import Clock
@@ -21,7 +21,8 @@ from rigd.machine.effects import ProcessFrame, RejectFrame
 from rigd.pictures import Decoder, Image, Look
 from rigd.preview import Preview, Results
 from rigd.session import FrameRecord, Session
-from rigd.session.store import digest, frame_name
+from rigd.session.files import sha256
+from rigd.session.store import frame_name
 from rigd.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class Pipeline:
             return await self._store.run(self._refuse, effect, f"no data: {error}")
         data_s = self._clock.now()
         if effect.comparison:
-            return await self._store.run(self._compare, effect, data)
+            return await self._store.run(self._compare, effect, exposure.settings, data)
         arrived = Arrived(data, exposure.settings, data_s)
         decision, image = await self._store.run(self._take_in, effect, arrived)
         if decision.accepted:
@@ -142,43 +143,45 @@ class Pipeline:
             return None
 
     async def leave(self) -> None:
-        """Bring the preview to disk as it is, and let go."""
+        """Wait for what is under way, bring the preview to disk as it is, and let go."""
         await self.drained()
-        await self._stacker.run(self.preview.flush)
-        await self._stacker.run(self.preview.close)
+        try:
+            await self._stacker.run(self.preview.flush)
+        finally:
+            await self._stacker.run(self.preview.close)
 
     # ------------------------------------------------------------------------------------------ on the store's thread
 
     def _take_in(self, effect: ProcessFrame, arrived: Arrived) -> tuple[Decision, Image | None]:
         data = arrived.data
-        sha256 = digest(data.payload)
+        digest = sha256(data.payload)
         look = self._decoder.look(data.payload, data.suffix)
         sharpness = look.metrics.get("sharpness")
-        measured = judge.Measured(sha256, arrived.settings, look.metrics.get("p99"), sharpness, look.damage)
+        measured = judge.Measured(digest, arrived.settings, look.metrics.get("p99"), sharpness, look.damage)
         reason = judge.verdict(measured, self._expected(effect.frame))
         if reason is not None:
             if look.damage is None and sharpness is not None:
                 self._refused[effect.frame] = sharpness
             return self._refuse(effect, reason), None
-        record = self._record(effect, arrived, sha256, look)
+        record = self._record(effect, arrived, digest, look)
         try:
             self.session.accept(record, data.payload)
         except OSError as error:
             why = f"frame {effect.frame + 1} could not be stored: {error}"
             return Decision(False, why, retake=False), None
-        self._known[sha256] = effect.frame
+        self._known[digest] = effect.frame
         self._sharpness[effect.frame] = sharpness
         self._refused.pop(effect.frame, None)
         return Decision(True, record=record), look.image
 
-    def _record(self, effect: ProcessFrame, arrived: Arrived, sha256: str, look: Look) -> FrameRecord:
+    def _record(self, effect: ProcessFrame, arrived: Arrived, digest: str, look: Look) -> FrameRecord:
         plan, evidence = self.session.plan, effect.evidence
         softer = self._refused.get(effect.frame)
         return FrameRecord(
             frame=effect.frame,
             file=frame_name(effect.frame, arrived.data.suffix),
             bytes=len(arrived.data.payload),
-            sha256=sha256,
+            sha256=digest,
             position=evidence.position,
             position_um=plan.um(evidence.position),
             asked_um=plan.asked_um[effect.frame],
@@ -206,14 +209,14 @@ class Pipeline:
             refused_sharpness=self._refused.get(frame),
         )
 
-    def _compare(self, effect: ProcessFrame, data: FrameData) -> Decision:
+    def _compare(self, effect: ProcessFrame, settings: CameraSettings, data: FrameData) -> Decision:
         """Hold a picture taken after an interruption against the stored one of the same position."""
         stored = self.session.frames[effect.frame]
         look = self._decoder.look(data.payload, data.suffix)
-        if look.damage is not None:
-            return Decision(False, f"the comparison picture is damaged: {look.damage}")
-        reason = None
-        if look.image is not None:
+        measured = judge.Measured(sha256(data.payload), settings, look.metrics.get("p99"), None, look.damage)
+        # A replay serves the very same file again: that is not a fault here.
+        reason = judge.verdict(measured, replace(self._expected(effect.frame), known={}))
+        if reason is None and look.image is not None:
             before = self._decoder.decode_file(self.session.path / stored.file)
             reason = None if before is None else differs(look.image, before)
         self.session.note(
@@ -242,11 +245,7 @@ class Pipeline:
         task.add_done_callback(self._merging.discard)
 
     async def _merge(self, frame: int, image: Image | None) -> None:
-        try:
-            await self._stacker.run(self.preview.add, frame, image)
-        except (OSError, ValueError) as error:
-            # The frame is safe on disk; a preview that lacks it is a smaller loss than a stack that stops.
-            log.warning("frame %d is not in the preview: %s", frame + 1, error)
+        await self._stacker.run(self.preview.add, frame, image)
         self._on_merged(self.preview.frames)
 
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import ParamSpec
 
-from drivers.base import AlarmResponse, DriverError, Limit, NoResponse, Rail, RailStatus
+from drivers.base import DriverError, NoResponse, Rail, RailStatus
 from drivers.clock import Clock
 from rigd.workers import Worker
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 WATCH_S = 0.05
 """How often a moving rail is looked at, for limits and alarms."""
@@ -24,8 +28,20 @@ HOMING_LIMIT_S = 180.0
 """Homing a long rail at a slow speed takes a minute or two; longer means that the switch was missed."""
 
 
+CLOSE_LIMIT_S = 5.0
+"""A rail that does not let itself be closed within this is left behind."""
+
+
 class RailAlarm(Exception):
     """The rail stopped by itself."""
+
+
+class MotionFailed(Exception):
+    """A motion ended, and not as it should have."""
+
+
+class GivenUp(Exception):
+    """A motion that a stop or halt has overtaken: nobody waits for it any more."""
 
 
 class RailControl:
@@ -42,6 +58,8 @@ class RailControl:
         self._worker = Worker("rail", clock)
         # A stop must not queue behind a verb that a slow port holds up.
         self._urgent = Worker("rail-stop", clock)
+        self._ticket = 0
+        self._halting = False
         self.home_error: int | None = None
         """Microsteps between where home was expected and where the last homing found it."""
 
@@ -54,39 +72,50 @@ class RailControl:
         await self._worker.run(self.rail.open)
         return await self._worker.run(self.rail.poll)
 
-    async def home(self) -> int:
-        """Home, and wait for it; the position then. Raises `DriverError` or `RailAlarm`."""
-        await self._worker.run(self.rail.start_home)
-        status = await self._watch("homing", self._clock.now() + HOMING_LIMIT_S)
+    @property
+    def ticket(self) -> int:
+        """What a motion needs to start and to go on; taken when it is asked for, worthless after the next `give_up`."""
+        return self._ticket
+
+    def give_up(self, *, halting: bool) -> None:
+        """Make every ticket worthless: whatever motion was asked for before this does not start any more. On the loop."""
+        self._ticket += 1
+        self._halting = halting
+
+    async def home(self, ticket: int) -> int:
+        """Home, and wait for it; the position then. Raises `DriverError`, `RailAlarm`, `MotionFailed` or `GivenUp`."""
+        await self._worker.run(self._start, ticket, self.rail.start_home)
+        status = await self._watch("homing", ticket, self._clock.now() + HOMING_LIMIT_S)
         if status.position is None:
-            raise RailAlarm("homing ended and the position is not known")
+            raise MotionFailed("homing ended and the position is not known")
         self.home_error = status.home_error
         return status.position
 
-    async def move(self, target: int) -> tuple[int | None, float]:
-        """Move, and wait for the end of motion: position and time. Raises `DriverError` or `RailAlarm`."""
+    async def move(self, target: int, ticket: int) -> tuple[int | None, float]:
+        """Move, and wait for the end of motion: position and time. Raises `DriverError`, `RailAlarm` or `GivenUp`."""
         before = await self._worker.run(self.rail.poll)
         distance = target - (before.position or 0)
         expected_s = await self._worker.run(self.rail.move_time_s, distance)
         started_s = self._clock.now()
-        await self._worker.run(self.rail.start_move, target)
-        return await self._arrive(f"move to {target}", started_s, expected_s)
+        await self._worker.run(self._start, ticket, self.rail.start_move, target)
+        return await self._arrive(f"move to {target}", ticket, started_s, expected_s)
 
-    async def jog(self, distance: int, speed_um_per_s: float) -> tuple[int | None, float]:
-        """Jog, and wait for the end of motion: position (None before homing) and time."""
+    async def jog(self, distance: int, speed_um_per_s: float, ticket: int) -> tuple[int | None, float]:
+        """Jog, and wait for the end of motion: position (None before homing) and time. Raises as `move` does."""
         expected_s = abs(distance) * self.rail.capabilities.microstep_um / speed_um_per_s
         started_s = self._clock.now()
-        await self._worker.run(self.rail.start_jog, distance, speed_um_per_s)
-        return await self._arrive(f"jog by {distance}", started_s, expected_s)
+        await self._worker.run(self._start, ticket, self.rail.start_jog, distance, speed_um_per_s)
+        return await self._arrive(f"jog by {distance}", ticket, started_s, expected_s)
 
     async def stop(self) -> int | None:
-        """Decelerate to a stop, and wait for it: the position."""
+        """Decelerate to a stop, and wait for it: the position. After `give_up`."""
+        ticket = self._ticket
         await self._urgent.run(self.rail.stop)
-        status = await self._watch("stop", self._clock.now() + LATE_S)
+        status = await self._watch("stop", ticket, self._clock.now() + LATE_S)
         return status.position
 
     async def halt(self) -> None:
-        """Stop at once."""
+        """Stop at once. After `give_up`."""
         await self._urgent.run(self.rail.halt)
 
     async def release(self) -> None:
@@ -98,21 +127,40 @@ class RailControl:
         return await self._worker.run(self.rail.poll)
 
     async def close(self) -> None:
-        """Close the driver and end both threads."""
-        await self._worker.run(self.rail.close)
-        self._worker.close()
-        self._urgent.close()
+        """Close the driver and end both threads; a rail that hangs is left behind. Raises `DriverError`."""
+        try:
+            await asyncio.wait_for(self._worker.run(self.rail.close), CLOSE_LIMIT_S)
+        except TimeoutError:
+            log.warning("the rail does not close; leaving its thread behind")
+        else:
+            self._worker.close()
+        finally:
+            self._urgent.close(0.1)
 
-    async def _arrive(self, what: str, started_s: float, expected_s: float) -> tuple[int | None, float]:
-        status = await self._watch(
-            what, started_s + LATE_FACTOR * expected_s + LATE_S, started_s + expected_s
-        )
+    def _start(self, ticket: int, verb: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """On the worker. A stop comes over another thread and may be quicker than the motion that it was meant for."""
+        if ticket != self._ticket:
+            raise GivenUp
+        verb(*args, **kwargs)
+        if ticket != self._ticket:
+            (self.rail.halt if self._halting else self.rail.stop)()
+            raise GivenUp
+
+    async def _arrive(
+        self, what: str, ticket: int, started_s: float, expected_s: float
+    ) -> tuple[int | None, float]:
+        deadline_s = started_s + LATE_FACTOR * expected_s + LATE_S
+        status = await self._watch(what, ticket, deadline_s, started_s + expected_s)
         return status.position, self._clock.now() if status.ended_s is None else status.ended_s
 
-    async def _watch(self, what: str, deadline_s: float, expected_s: float | None = None) -> RailStatus:
+    async def _watch(
+        self, what: str, ticket: int, deadline_s: float, expected_s: float | None = None
+    ) -> RailStatus:
         """Look at the rail until it stands. Rarely while it should be moving, often when it should be there."""
         while True:
             status = await self._worker.run(self.rail.poll)
+            if ticket != self._ticket:
+                raise GivenUp
             if status.alarm is not None:
                 raise RailAlarm(status.alarm)
             if not status.moving:
@@ -122,13 +170,3 @@ class RailControl:
                 raise NoResponse("rail", what)
             left_s = WATCH_S if expected_s is None else expected_s - now
             await asyncio.sleep(min(max(left_s, ARRIVAL_S), WATCH_S))
-
-
-def alarm_text(status: RailStatus) -> str | None:
-    """What is wrong with a rail that should be in order, or None."""
-    if status.alarm is not None:
-        return status.alarm
-    return None if status.limit is Limit.NONE else f"the {status.limit.value} limit switch is pressed"
-
-
-__all__ = ["AlarmResponse", "RailAlarm", "RailControl", "alarm_text"]

@@ -110,7 +110,7 @@ class ProcessFrame(Effect):
 
 @dataclass(frozen=True, slots=True)
 class RejectFrame(Effect):
-    """A picture was refused on its evidence alone: record it and let the camera drop the data."""
+    """A picture was refused on its evidence alone: record it; its data are not asked for."""
 
     exposure: int
     frame: int

@@ -150,7 +150,9 @@ def note_alarm_estopped(state: State, _: Event) -> Step:
 
 def failed(state: State, event: ev.Failed) -> Step:
     """The effect that was waited for could not be carried out."""
-    fault = Fault(event.code, event.what, "mend the cause, clear the fault, home")
+    again = event.code == "open"
+    next_step = "mend the cause and start again" if again else "mend the cause, clear the fault, home"
+    fault = Fault(event.code, event.what, next_step)
     return _drop_everything(state, Mode.FAULT, fault)
 
 
@@ -161,6 +163,8 @@ def _drop_everything(state: State, mode: Mode, fault: Fault) -> Step:
     if state.stack is not None:
         state, suspend = give(state, fx.SuspendSession, why=fault.message)
         effects = (*effects, suspend)
+    if state.mode is Mode.FAULT and state.fault is not None and mode is Mode.FAULT:
+        fault = state.fault  # what came first is the cause
     state = replace(state, mode=mode, fault=fault, stack=None, awaiting=None, target=None, jogging=False)
     return with_position(replace(state, must_home=True), None), effects
 

@@ -6,6 +6,7 @@ line that cannot be read anywhere else means that the file was damaged, and is a
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from dataclasses import dataclass
@@ -61,8 +62,26 @@ def _parse(line: bytes, expected: int) -> dict[str, Any]:
     return entry
 
 
+class JournalInUse(OSError):
+    """Another process, or another part of this one, is writing this journal."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path.parent} is in use: another rigd captures or resumes this session")
+
+
+def _lock(path: Path) -> int:
+    """Open a journal for writing, alone: two writers would write over each other's lines."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise JournalInUse(path) from error
+    return descriptor
+
+
 class Journal:
-    """A journal that is being written.
+    """A journal that is being written. Raises `JournalInUse` when somebody else writes it.
 
     Args:
         path: the file; made when it is not there, else continued behind its last whole line.
@@ -72,13 +91,21 @@ class Journal:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
         fresh = not path.exists()
-        reading = Reading((), 0, torn=False) if fresh else read(path)
+        self._descriptor = _lock(path)
+        try:
+            reading = read(path)
+        except OSError:
+            self.close()
+            raise
         self.count = len(reading.entries)
         self._size = reading.whole_bytes
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        os.ftruncate(self._descriptor, self._size)
-        if fresh:
-            sync_folder(path.parent)
+        try:
+            os.ftruncate(self._descriptor, self._size)
+            if fresh:
+                sync_folder(path.parent)
+        except OSError:
+            self.close()
+            raise
 
     def write(self, event: str, **data: Any) -> None:
         """Append one event and bring it to disk.

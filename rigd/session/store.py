@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import platform
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -26,9 +27,9 @@ from typing import Any
 import rigd
 from drivers.clock import Clock
 from rigd.plan import Plan
-from rigd.session.files import remove_parts, sha256, sha256_of, sync_folder, to_json, write_atomic
+from rigd.session.files import remove_parts, sha256_of, sync_folder, to_json, write_atomic
 from rigd.session.journal import NAME as JOURNAL
-from rigd.session.journal import Journal, read
+from rigd.session.journal import DamagedJournal, Journal, read
 
 FORMAT = 1
 """Of `session.json` and the journal. A reader refuses a newer one."""
@@ -126,11 +127,10 @@ class Session:
 def create(
     root: Path, name: str, plan: Plan, *, config: dict[str, Any], config_hash: str, clock: Clock
 ) -> Session:
-    """Make a new session below `root`. Raises OSError when the disk will not have it."""
+    """Make a new session below `root`. Raises OSError when the disk will not have it, and leaves nothing behind."""
     now = clock.utc()
     root.mkdir(parents=True, exist_ok=True)
     path = _new_folder(root, f"{now:%Y%m%dT%H%M%SZ}-{slug(name)}")
-    (path / FRAMES).mkdir()
     manifest = {
         "format": FORMAT,
         "id": path.name,
@@ -142,10 +142,18 @@ def create(
         "versions": versions(),
         "result": None,
     }
-    journal = Journal(path / JOURNAL, clock)
-    journal.write("begun", frames=plan.frames)
-    write_atomic(path / MANIFEST, to_json(manifest))
-    sync_folder(root)
+    journal = None
+    try:
+        (path / FRAMES).mkdir()
+        journal = Journal(path / JOURNAL, clock)
+        journal.write("begun", frames=plan.frames)
+        write_atomic(path / MANIFEST, to_json(manifest))
+        sync_folder(root)
+    except OSError:
+        if journal is not None:
+            journal.close()
+        shutil.rmtree(path, ignore_errors=True)
+        raise
     return Session(path, manifest, journal)
 
 
@@ -153,26 +161,31 @@ def reopen(path: Path, clock: Clock) -> Session:
     """Open an unfinished session to go on with it.
 
     What was being written when it was cut off is removed; a frame whose file is missing or damaged does not count any more.
-    Raises `SessionError` when it is finished or not a session, `DamagedJournal` when its journal is damaged.
+    Raises `SessionError` when it is finished or not a session, `DamagedJournal` when its journal is damaged, `JournalInUse` when it
+    is being captured or resumed elsewhere.
     """
     manifest = load_manifest(path)
     if manifest["result"] is not None:
         raise SessionError(
             path, f"finished already ({manifest['result']['outcome']}); there is nothing to resume"
         )
-    (path / FRAMES).mkdir(exist_ok=True)
-    removed = remove_parts(path)
-    records = frame_records(path)
-    session = Session(path, manifest, Journal(path / JOURNAL, clock))
-    lost = []
-    for frame, record in records.items():
-        if file_problem(path, record.file, record.sha256) is None:
-            session.frames[frame] = record
-        else:
-            lost.append(frame)
-    session.note(
-        "reopened", kept=len(session.frames), lost=lost, removed=list(removed), rigd=rigd.__version__
-    )
+    frame_records(path)  # refused before anything is opened for writing
+    session = Session(path, manifest, Journal(path / JOURNAL, clock))  # from here on nobody else writes it
+    try:
+        (path / FRAMES).mkdir(exist_ok=True)
+        removed = remove_parts(path)
+        lost = []
+        for frame, record in frame_records(path).items():
+            if file_problem(path, record.file, record.sha256) is None:
+                session.frames[frame] = record
+            else:
+                lost.append(frame)
+        session.note(
+            "reopened", kept=len(session.frames), lost=lost, removed=list(removed), rigd=rigd.__version__
+        )
+    except OSError:
+        session.close()
+        raise
     return session
 
 
@@ -186,21 +199,56 @@ def load_manifest(path: Path) -> dict[str, Any]:
         raise SessionError(path, f"{MANIFEST} cannot be read: {error}") from error
     if not isinstance(manifest, dict) or "plan" not in manifest or "result" not in manifest:
         raise SessionError(path, f"{MANIFEST} is not a session's manifest")
-    if manifest.get("format", 0) > FORMAT:
+    if not isinstance(manifest.get("format"), int) or manifest["format"] > FORMAT:
         raise SessionError(
-            path, f"written by a newer rigd (format {manifest['format']}); update rigd to read it"
+            path, f"written by a newer rigd (format {manifest.get('format')}); update rigd to read it"
         )
+    try:
+        _check(manifest)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SessionError(path, f"{MANIFEST} is damaged: {error!r}") from error
     return manifest
 
 
+def _check(manifest: dict[str, Any]) -> None:
+    """Raise what comes when a manifest does not hold what it should."""
+    plan = Plan.from_dict(manifest["plan"])
+    if not all(isinstance(position, int) for position in plan.positions) or len(plan.asked_um) != plan.frames:
+        raise ValueError("plan.positions are not whole microsteps, one for each position asked")
+    for key in ("name", "created", "config_hash"):
+        if not isinstance(manifest[key], str):
+            raise TypeError(f"{key} is not a text")
+    if not isinstance(manifest["config"], dict):
+        raise TypeError("config is not a mapping")
+    if manifest["result"] is not None and not isinstance(manifest["result"]["outcome"], str):
+        raise TypeError("result.outcome is not a text")
+
+
 def frame_records(path: Path) -> dict[int, FrameRecord]:
-    """The accepted frames by index, from the journal; a frame that was taken again counts as it was taken last."""
-    entries = read(path / JOURNAL).entries
+    """The accepted frames by index, from the journal; a frame that was taken again counts as it was taken last.
+
+    Raises `SessionError` when there is no journal, `DamagedJournal` when it is not this session's.
+    """
+    try:
+        entries = read(path / JOURNAL).entries
+    except FileNotFoundError as error:
+        why = f"its {JOURNAL} is gone; the pictures may still be in {FRAMES}/: keep a copy of the folder"
+        raise SessionError(path, why) from error
+    if not entries or entries[0].get("event") != "begun":
+        raise DamagedJournal(path / JOURNAL, 1, "does not begin as a session's journal does")
     found: dict[int, FrameRecord] = {}
-    for entry in entries:
-        if entry["event"] == "frame":
-            known = {key: entry[key] for key in FrameRecord.__dataclass_fields__ if key in entry}
-            found[entry["frame"]] = FrameRecord(**known)
+    for number, entry in enumerate(entries, start=1):
+        if entry.get("event") != "frame":
+            continue
+        try:
+            record = FrameRecord(
+                **{key: entry[key] for key in FrameRecord.__dataclass_fields__ if key in entry}
+            )
+        except TypeError as error:
+            raise DamagedJournal(path / JOURNAL, number, str(error)) from error
+        if Path(record.file).parent != Path(FRAMES) or not 0 <= record.frame < entries[0]["frames"]:
+            raise DamagedJournal(path / JOURNAL, number, f"{record.file} is no frame of this session")
+        found[record.frame] = record
     return found
 
 
@@ -217,11 +265,6 @@ def file_problem(path: Path, name: str, digest: str) -> str | None:
 def frame_name(frame: int, suffix: str) -> str:
     """Where a frame is stored, relative to the session."""
     return f"{FRAMES}/{frame + 1:04d}{suffix}"
-
-
-def digest(payload: bytes) -> str:
-    """The hash that stands for a picture."""
-    return sha256(payload)
 
 
 def slug(name: str) -> str:

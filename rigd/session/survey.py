@@ -9,7 +9,7 @@ from rigd.plan import Plan
 from rigd.session.files import PART
 from rigd.session.journal import NAME as JOURNAL
 from rigd.session.journal import DamagedJournal
-from rigd.session.store import SessionError, file_problem, frame_records, load_manifest
+from rigd.session.store import MANIFEST, SessionError, file_problem, frame_records, load_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,11 @@ def survey(root: Path) -> tuple[Overview, ...]:
     """All sessions below a folder, oldest first."""
     if not root.is_dir():
         return ()
+    # What has neither manifest nor journal is no session: lost+found, a folder of somebody else's.
     return tuple(
-        overview(path) for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")
+        overview(path)
+        for path in sorted(root.iterdir())
+        if any((path / name).exists() for name in (MANIFEST, JOURNAL))
     )
 
 
@@ -101,8 +104,3 @@ def _strangers(path: Path, known: set[str]) -> list[str]:
         if not file.name.endswith(PART)
     )
     return [f"{name} is in no record" for name in frames if name not in known]
-
-
-def journal_path(path: Path) -> Path:
-    """Where a session's journal is."""
-    return path / JOURNAL

@@ -29,7 +29,7 @@ def rigd(*arguments, **options):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_the_rail_and_leaves_a_session_that_can_be_resumed(rig, tmp_path, number):
     process = rigd("capture", "--config", rig)
     for line in process.stderr:

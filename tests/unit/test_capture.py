@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +16,8 @@ from rigd.app import HALTED, Refused, RigFault
 from rigd.machine import events as ev
 from rigd.machine.state import Mode
 from rigd.plan import PlanError
-from rigd.session import verify
-from rigd.session.journal import read
+from rigd.session import SessionError, reopen, verify
+from rigd.session.journal import JournalInUse, read
 from tests.rigs import FRAMES, SMALL, capture, journal_events, passes, resume, small_rig, stored, with_rig
 
 
@@ -324,12 +327,126 @@ def test_a_full_disk_pauses_the_stack_and_keeps_what_there_is(tmp_path, monkeypa
     assert verify(again.path).overview.outcome == "complete"
 
 
-def test_no_task_and_no_thread_is_left_behind(tmp_path):
-    import threading
-
-    before = {thread.name for thread in threading.enumerate()}
+def test_no_thread_and_no_file_is_left_behind(tmp_path):
+    capture(small_rig(tmp_path))  # what is made once, at the first run: the renderer's threads
+    threads, files = set(threading.enumerate()), len(list(Path("/proc/self/fd").iterdir()))
     capture(small_rig(tmp_path))
-    assert {thread.name for thread in threading.enumerate()} <= before
+    assert [thread.name for thread in threading.enumerate() if thread not in threads] == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == files
+
+
+@pytest.mark.parametrize(
+    ("motion", "stop", "modes"),
+    [
+        (ev.Goto(8000), ev.Stop(), {Mode.IDLE}),
+        (ev.Home(), ev.Stop(), {Mode.UNHOMED}),
+        (ev.Home(), ev.EStop(), {Mode.ESTOPPED}),
+        (ev.Goto(8000), ev.EStop(), {Mode.ESTOPPED}),
+        (ev.Jog(3000), ev.Stop(), {Mode.IDLE}),
+    ],
+)
+@pytest.mark.parametrize("between_s", [None, 0.0, 0.001, 0.1])
+def test_a_stop_is_obeyed_also_by_a_motion_that_is_just_being_started(
+    tmp_path, motion, stop, modes, between_s
+):
+    async def body(rig, seen):
+        await rig.home()
+        first = asyncio.create_task(rig.controller.command(motion))
+        if between_s is not None:
+            await passes(between_s)
+        second = asyncio.create_task(rig.controller.command(stop))
+        assert (await first, await second) == (None, None)
+        state = await rig.controller.reached(Mode.IDLE, Mode.UNHOMED, Mode.FAULT, Mode.ESTOPPED)
+        assert state.mode in modes
+        await rig.controller.drained()
+        for _ in range(20):
+            await passes(0.05)
+            assert not (await rig.controller.hands.rail.poll()).moving
+        if state.position is not None:
+            assert (await rig.controller.hands.rail.poll()).position == rig.state.position
+
+    with_rig(small_rig(tmp_path), body)
+
+
+@pytest.mark.parametrize(
+    ("command", "mode"), [(ev.Abort(), Mode.IDLE), (ev.Suspend(), Mode.IDLE), (ev.EStop(), Mode.ESTOPPED)]
+)
+def test_a_stack_can_be_given_up_while_its_session_is_still_being_made(tmp_path, command, mode):
+    async def body(rig, seen):
+        await rig.home()
+        starting = asyncio.create_task(rig.start("test", rig.plan().plan))
+        while rig.state.mode is not Mode.CAPTURING:
+            await passes(0)
+        assert await rig.controller.command(command) is None
+        session = await starting
+        state = await rig.controller.reached(Mode.IDLE, Mode.UNHOMED, Mode.FAULT, Mode.ESTOPPED)
+        await rig.controller.drained()
+        assert state.mode is mode
+        assert rig.controller.hands.pipeline is None
+        assert not rig.parts.light.lit
+        assert verify(session.path).whole
+
+    with_rig(small_rig(tmp_path, text=SMALL + "light: {driver: sim}\n"), body)
+
+
+def test_a_session_that_cannot_be_made_is_said_and_leaves_nothing(tmp_path):
+    async def body(rig, seen):
+        await rig.home()
+        plan = rig.plan().plan
+        (tmp_path / "sessions").write_text("in the way")
+        with pytest.raises(OSError, match="sessions"):
+            await rig.start("test", plan)
+        with pytest.raises(PlanError, match="name a folder"):
+            rig.plan()
+
+    with_rig(small_rig(tmp_path), body)
+
+
+def test_a_listener_that_fails_does_not_stop_the_rig(tmp_path):
+    async def body(rig, seen):
+        def broken(notice):
+            raise BrokenPipeError
+
+        rig.controller.listen(broken)
+        await rig.home()
+        session = await rig.start("test", rig.plan().plan)
+        await rig.ended()
+        return session.path
+
+    assert verify(with_rig(small_rig(tmp_path), body)).overview.outcome == "complete"
+
+
+def test_a_session_under_way_cannot_be_resumed_by_another(tmp_path):
+    async def intrude(rig, session):
+        await stored(rig, 3)
+        with pytest.raises(JournalInUse, match="in use"):
+            reopen(session.path, rig.parts.context.clock)
+
+    ran = capture(small_rig(tmp_path), intrude)
+    assert ran.seen.accepted == list(range(FRAMES))
+    assert verify(ran.path).whole
+
+
+def test_a_session_of_another_rail_is_refused(tmp_path):
+    async def leave(rig, session):
+        await stored(rig, 5)
+        await rig.suspend("stopped")
+
+    ran = capture(small_rig(tmp_path), leave)
+    with pytest.raises(SessionError, match="microsteps"):
+        resume(small_rig(tmp_path, "rail.microsteps=8"), ran.path)
+    assert verify(ran.path).overview.unfinished
+
+
+def test_a_session_that_lacks_only_its_results_is_finished(tmp_path):
+    ran = capture(small_rig(tmp_path))
+    manifest = json.loads((ran.path / "session.json").read_text())
+    (ran.path / "session.json").write_text(json.dumps({**manifest, "result": None}))
+    again = resume(small_rig(tmp_path), ran.path)
+    assert again.seen.accepted == []
+    assert again.seen.closed is not None
+    assert again.seen.closed.outcome == "complete"
+    assert verify(ran.path).overview.outcome == "complete"
 
 
 def test_the_light_is_on_for_the_stack_only(tmp_path):

@@ -14,6 +14,7 @@ import simplejpeg
 
 from rigd.cli.exits import Exit
 from rigd.cli.parser import make_parser, run_command_line
+from rigd.session import survey
 from tests.rigs import FRAMES, SMALL
 
 COMMANDS = ("demo", "run", "capture", "resume", "plan", "check", "sessions", "states")
@@ -135,6 +136,29 @@ def test_each_kind_of_failure_has_its_code_and_its_words(rig, capsys, arguments,
     assert words in said.err
     assert said.err.startswith("rigd: ")
     assert "Traceback" not in said.err
+
+
+def test_lost_steps_are_told(rig, capsys):
+    lost = ["--set", "capture.rehome_at_end=true", "--set", "rail.faults.lose_steps=200"]
+    assert run_command_line(["capture", "--config", str(rig), "--virtual-time", *lost]) == Exit.DONE
+    said = capsys.readouterr()
+    assert "off by" in said.out
+    assert "lost steps" in said.err
+
+
+def test_a_reader_that_goes_away_does_not_stop_a_stack(rig, tmp_path):
+    command = f"{sys.executable} -m rigd capture --config {rig} --virtual-time 2>&1 | head -1"
+    subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=True)
+    assert run_command_line(["sessions", "--root", str(tmp_path / "sessions"), "--unfinished"]) == Exit.DONE
+    (seen,) = survey(tmp_path / "sessions")
+    assert seen.outcome == "complete"
+
+
+def test_a_wrong_command_line_is_json_too(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["rigd", "capture", "--json"])
+    with pytest.raises(SystemExit):
+        run_command_line(["capture", "--json"])
+    assert json.loads(capsys.readouterr().out)["kind"] == "usage"
 
 
 def test_failures_are_json_too_where_that_is_wanted(rig, capsys):

@@ -358,5 +358,5 @@ def test_disk_and_camera_refuse_together():
         check_resources(plan, prediction, free_bytes=4 * 10**6 - 1, max_frames=3)
     assert all(
         word in reason
-        for word, reason in zip(("camera has 3", "stores about 4 MB"), refused.value.reasons, strict=True)
+        for word, reason in zip(("camera has 3", "stores about 4.0 MB"), refused.value.reasons, strict=True)
     )

@@ -13,7 +13,9 @@ from drivers.clock import VirtualClock
 from rigd.plan import PlanRequest, RailModel, make_plan
 from rigd.session import FrameRecord, SessionError, create, reopen, survey, verify
 from rigd.session.files import sha256, write_atomic
+from rigd.session.journal import JournalInUse
 from rigd.session.store import frame_name, slug
+from rigd.session.survey import overview
 
 PLAN = make_plan(PlanRequest(near_um=1000, far_um=1400, step_um=100), RailModel(0.625, 0, 5000, 10))
 
@@ -163,8 +165,69 @@ def test_what_is_no_session_says_why(tmp_path, make, why):
     make(path)
     with pytest.raises(SessionError, match=why):
         reopen(path, VirtualClock())
-    assert survey(tmp_path)[0].outcome == "damaged"
     assert why in verify(path).problems[0]
+    assert overview(path).outcome == "damaged"
+    listed = survey(tmp_path)
+    # A folder with neither manifest nor journal is somebody else's: lost+found, for example.
+    assert [seen.outcome for seen in listed] == ["damaged"] * any(path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": None},
+        {"plan": {}},
+        {"result": {}},
+        {"format": "x"},
+        {"config": 3},
+        {"plan": {**PLAN.to_dict(), "positions": ["a"] * PLAN.frames}},
+        {"plan": {**PLAN.to_dict(), "positions": [1, 2]}},
+    ],
+)
+def test_a_damaged_manifest_is_said_and_does_not_hide_the_other_sessions(tmp_path, change):
+    broken, good = new(tmp_path), complete(tmp_path)
+    broken.close()
+    path = broken.path / "session.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert sorted(seen.outcome for seen in survey(tmp_path)) == ["complete", "damaged"]
+    with pytest.raises(SessionError):
+        reopen(broken.path, VirtualClock())
+    assert verify(good).whole
+
+
+def test_a_session_whose_journal_is_gone_or_another_ones_is_refused_and_keeps_its_pictures(tmp_path):
+    session = new(tmp_path)
+    accept(session, 0)
+    session.close()
+    journal = session.path / "journal.jsonl"
+    for damage in (journal.unlink, lambda: journal.write_bytes(b"")):
+        damage()
+        with pytest.raises(OSError, match="journal"):
+            reopen(session.path, VirtualClock())
+    assert (session.path / "frames" / "0001.jpg").read_bytes() == b"picture 0"
+
+
+@pytest.mark.parametrize("entry", [{"file": "../../../etc/passwd"}, {"frame": 99}, {"file": None}])
+def test_a_journal_line_that_points_elsewhere_is_damage(tmp_path, entry):
+    session = new(tmp_path)
+    accept(session, 0)
+    session.close()
+    path = session.path / "journal.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], json.dumps({**json.loads(lines[1]), **entry}), ""]))
+    assert overview(session.path).outcome == "damaged"
+
+
+def test_a_session_is_written_by_one_only(tmp_path):
+    session = new(tmp_path)
+    accept(session, 0)
+    with pytest.raises(JournalInUse):
+        reopen(session.path, VirtualClock())
+    accept(session, 1)
+    session.close()
+    again = reopen(session.path, VirtualClock())
+    assert set(again.frames) == {0, 1}
+    again.close()
 
 
 def test_an_atomic_write_leaves_the_old_file_when_it_fails(tmp_path, monkeypatch):
