@@ -38,7 +38,7 @@ def refuse(state: State, reason: str) -> Step:
 def at_rest(state: State) -> State:
     """Idle, or unhomed when the position is not known; nothing is waited for."""
     mode = Mode.IDLE if state.homed else Mode.UNHOMED
-    return replace(state, mode=mode, awaiting=None, target=None, jogging=False)
+    return replace(state, mode=mode, awaiting=None, target=None)
 
 
 def with_position(state: State, position: int | None) -> State:
@@ -93,9 +93,7 @@ def jog(state: State, event: ev.Jog) -> Step:
     target = None if state.position is None else state.position + event.distance
     if target is not None and (reason := outside(state, target)):
         return refuse(state, reason)
-    return ask(
-        replace(state, mode=Mode.MOVING, target=target, jogging=True), fx.JogRail, distance=event.distance
-    )
+    return ask(replace(state, mode=Mode.MOVING, target=target), fx.JogRail, distance=event.distance)
 
 
 def release(state: State, _: ev.Release) -> Step:
@@ -165,7 +163,7 @@ def _drop_everything(state: State, mode: Mode, fault: Fault) -> Step:
         effects = (*effects, suspend)
     if state.mode is Mode.FAULT and state.fault is not None and mode is Mode.FAULT:
         fault = state.fault  # what came first is the cause
-    state = replace(state, mode=mode, fault=fault, stack=None, awaiting=None, target=None, jogging=False)
+    state = replace(state, mode=mode, fault=fault, stack=None, awaiting=None, target=None)
     return with_position(replace(state, must_home=True), None), effects
 
 

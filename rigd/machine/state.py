@@ -170,7 +170,6 @@ class State:
     target: int | None = None
     run: int = 0
     """Microsteps travelled since the last reversal, signed: shows on which side the backlash lies."""
-    jogging: bool = False
     stack: Stack | None = None
     fault: Fault | None = None
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from drivers.sim.scenes.painter import Painter
 
-Mask = NDArray[np.uint8]
 Point = tuple[float, float]
 _FRACTION_BITS = 4
 

@@ -14,8 +14,9 @@ from drivers.sim.render_jit import helper, kernel
 from drivers.sim.scenes.studio import studio
 
 BOUNCES = 6
-GEM_FIELDS = 18
-"""A stone: centre (3), radius, rows of its rotation: side, up, front (9), refractive index for red and blue, absorption RGB."""
+
+# A stone is a row of 18 numbers: centre (3), radius, rows of its rotation: side, up, front (9), refractive index for red and
+# blue, absorption of red, green and blue.
 
 Float32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
