@@ -22,7 +22,7 @@ from rigd.machine import events as ev
 from rigd.machine.state import Mode
 from rigd.preview import DEPTH, PREVIEW
 from rigd.session import Session, SessionError, survey, verify
-from rigd.session.store import MANIFEST, load_manifest
+from rigd.session.store import MANIFEST, check_resumable, load_manifest
 from rigd.virtualtime import run
 
 SIMULATED = frozenset({"sim", "replay"})
@@ -82,6 +82,7 @@ def capture(options: argparse.Namespace) -> int:
 def resume(options: argparse.Namespace) -> int:
     """`rigd resume`."""
     path = _chosen(options)
+    check_resumable(path)  # refused before anything moves
     config = session_config(path)
     clock = clock_for(config, virtual=options.virtual_time)
 

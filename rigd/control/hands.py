@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from drivers.base import Exposure, Light
+from drivers.base import Exposure, Light, NoResponse
 from drivers.clock import Clock
 from rigd.control.camera import CameraControl
 from rigd.control.notices import Accepted, Closed, Notice, Rejected
@@ -17,6 +17,9 @@ from rigd.machine import events as ev
 from rigd.machine.kinds import Event
 from rigd.preview import Results
 from rigd.workers import Worker
+
+OPEN_LIMIT_S = 300.0
+"""Compiling the simulator's kernels on a Pi takes a minute or two; a part that takes longer than this hangs."""
 
 OpenPipeline = Callable[[], Awaitable[Pipeline]]
 
@@ -106,10 +109,17 @@ class Hands:
     # ------------------------------------------------------------------------------------------------- the rail's effects
 
     async def _open(self, effect: fx.OpenDrivers) -> Event:
-        status = await self.rail.open()
-        await self.camera.open()
-        if self._light is not None:
-            await self.store.run(self._light.open)
+        opening = asyncio.timeout(OPEN_LIMIT_S)
+        try:
+            async with opening:
+                status = await self.rail.open()
+                await self.camera.open()
+                if self._light is not None:
+                    await self.store.run(self._light.open)
+        except TimeoutError:
+            if not opening.expired():
+                raise
+            raise NoResponse("rig", f"opening its parts within {OPEN_LIMIT_S:.0f} s") from None
         return ev.Connected(effect.serial, status.position if status.homed else None)
 
     async def _home(self, effect: fx.StartHoming, ticket: int) -> Event:

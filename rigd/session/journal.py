@@ -69,7 +69,7 @@ class JournalInUse(OSError):
         super().__init__(f"{path.parent} is in use: another rigd captures or resumes this session")
 
 
-def _lock(path: Path) -> int:
+def lock(path: Path) -> int:
     """Open a journal for writing, alone: two writers would write over each other's lines."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -91,7 +91,7 @@ class Journal:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
         fresh = not path.exists()
-        self._descriptor = _lock(path)
+        self._descriptor = lock(path)
         try:
             reading = read(path)
         except OSError:

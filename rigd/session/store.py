@@ -15,6 +15,7 @@ result.
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import shutil
@@ -29,7 +30,7 @@ from drivers.clock import Clock
 from rigd.plan import Plan
 from rigd.session.files import remove_parts, sha256_of, sync_folder, to_json, write_atomic
 from rigd.session.journal import NAME as JOURNAL
-from rigd.session.journal import DamagedJournal, Journal, read
+from rigd.session.journal import DamagedJournal, Journal, lock, read
 
 FORMAT = 1
 """Of `session.json` and the journal. A reader refuses a newer one."""
@@ -157,10 +158,9 @@ def create(
     return Session(path, manifest, journal)
 
 
-def reopen(path: Path, clock: Clock) -> Session:
-    """Open an unfinished session to go on with it.
+def check_resumable(path: Path) -> dict[str, Any]:
+    """The manifest of a session that can be resumed. Changes nothing.
 
-    What was being written when it was cut off is removed; a frame whose file is missing or damaged does not count any more.
     Raises `SessionError` when it is finished or not a session, `DamagedJournal` when its journal is damaged, `JournalInUse` when it
     is being captured or resumed elsewhere.
     """
@@ -169,7 +169,18 @@ def reopen(path: Path, clock: Clock) -> Session:
         raise SessionError(
             path, f"finished already ({manifest['result']['outcome']}); there is nothing to resume"
         )
-    frame_records(path)  # refused before anything is opened for writing
+    frame_records(path)
+    os.close(lock(path / JOURNAL))
+    return manifest
+
+
+def reopen(path: Path, clock: Clock) -> Session:
+    """Open an unfinished session to go on with it.
+
+    What was being written when it was cut off is removed; a frame whose file is missing or damaged does not count any more.
+    Raises as `check_resumable` does.
+    """
+    manifest = check_resumable(path)
     session = Session(path, manifest, Journal(path / JOURNAL, clock))  # from here on nobody else writes it
     try:
         (path / FRAMES).mkdir(exist_ok=True)

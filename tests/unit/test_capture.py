@@ -482,3 +482,15 @@ def test_the_emergency_stop_contact_stops_everything(tmp_path):
     ran = capture(small_rig(tmp_path, text=SMALL + "switches: {estop: {driver: sim}}\n"), press)
     assert ran.state.mode is Mode.ESTOPPED
     assert verify(ran.path).overview.unfinished
+
+
+def test_a_part_that_hangs_while_it_is_opened_is_a_fault(tmp_path, monkeypatch):
+    from drivers.sim.camera import SimCamera
+
+    monkeypatch.setattr(SimCamera, "open", lambda self: self._clock.wait_until(self._clock.now() + 1e5))
+
+    async def body(rig, seen):
+        pytest.fail("the rig was opened")
+
+    with pytest.raises(RigFault, match="opening its parts"):
+        with_rig(small_rig(tmp_path), body)
