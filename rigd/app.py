@@ -120,14 +120,13 @@ class Rig:
         session = await self._store.run(reopen, path, self._clock)
         try:
             return await self._go_on(session)
-        except Refused:
-            session.close()
+        except Exception:
+            session.close()  # and so lets go of its lock
             raise
 
     async def _go_on(self, session: Session) -> Session:
         changed = changed_parts(session.manifest["config"], to_dict(self.config))
         if changed:
-            session.close()
             raise SessionError(session.path, f"taken with another rig; these differ: {', '.join(changed)}")
         done = frozenset(session.frames)
         if len(done) == session.plan.frames:
@@ -172,12 +171,15 @@ class Rig:
         started: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
 
         async def open_pipeline() -> Pipeline:
+            session = None
             try:
                 session = await self._store.run(opener)
                 pipeline = self._pipeline(session)
                 if session.frames:
                     await self._stacker.run(pipeline.preview.restore)
             except Exception as error:
+                if session is not None:
+                    session.close()
                 started.set_exception(error)
                 raise
             started.set_result(session)

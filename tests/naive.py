@@ -89,3 +89,14 @@ def frame_figures(strips: list[np.ndarray]) -> dict[str, float]:
         "sharpness": float(np.concatenate(squares).mean()),
         "clipped_share": float(np.concatenate([c.ravel() for c in clipped]).mean()),
     }
+
+
+def unsquared(frames: list[np.ndarray], radius: int) -> np.ndarray:
+    """The classic mistake: the signed Laplacian is pooled, and the absolute value comes last."""
+    scores = []
+    for frame in frames:
+        p = np.pad(luma4(frame), 1, mode="edge")
+        laplacian = 4 * p[1:-1, 1:-1] - p[1:-1, :-2] - p[1:-1, 2:] - p[:-2, 1:-1] - p[2:, 1:-1]
+        scores.append(np.abs(box_sum(laplacian, radius)))
+    rows, columns = np.indices(scores[0].shape)
+    return np.stack(frames)[np.stack(scores).argmax(axis=0), rows, columns]

@@ -188,7 +188,7 @@ def _home_error_um(closed: Closed | None, session: Session) -> float | None:
 
 
 class Interrupts:
-    """Ctrl-C and SIGTERM: once stops safely, twice halts at once."""
+    """Ctrl-C, SIGTERM and a closed terminal: once stops safely, twice halts at once."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None

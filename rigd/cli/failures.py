@@ -31,7 +31,7 @@ def explained(run: Callable[[], int], *, json_wanted: bool = False) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
     except KeyboardInterrupt:
-        return _said(Exit.INTERRUPTED, "interrupted; nothing has moved", json_wanted)
+        return _said(Exit.INTERRUPTED, "interrupted", json_wanted)
     except Exception as error:
         code, message = _explain(error)
         if code is Exit.INTERNAL:
@@ -53,7 +53,7 @@ def _explain(error: Exception) -> tuple[Exit, str]:
     from rigd.app import Refused, RigFault
     from rigd.config import ConfigError
     from rigd.plan import PlanError
-    from rigd.session import DamagedJournal, SessionError
+    from rigd.session import DamagedJournal, JournalInUse, SessionError
 
     match error:
         case Stopped():
@@ -65,7 +65,7 @@ def _explain(error: Exception) -> tuple[Exit, str]:
                 Exit.PLAN,
                 "the plan is refused:\n" + "\n".join(f"  - {why}" for why in error.reasons),
             )
-        case SessionError() | DamagedJournal():
+        case SessionError() | DamagedJournal() | JournalInUse():
             code, message = Exit.SESSION, str(error)
         case RigFault():
             kinds = {"storage": Exit.STORAGE, "internal": Exit.INTERNAL}

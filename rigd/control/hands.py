@@ -180,7 +180,7 @@ class Hands:
 
     async def _begin_session(self, effect: fx.BeginSession, begun: asyncio.Event) -> Event:
         assert self.open_pipeline is not None
-        self._home_error = None
+        self.results = self._home_error = None  # those of an earlier stack are not this one's
         try:
             self.pipeline = await self.open_pipeline()
             if self._light is not None:

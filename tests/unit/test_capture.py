@@ -13,9 +13,11 @@ import pytest
 import tifffile
 
 from rigd.app import HALTED, Refused, RigFault
+from rigd.control.notices import Closed
 from rigd.machine import events as ev
 from rigd.machine.state import Mode
 from rigd.plan import PlanError
+from rigd.preview import Preview
 from rigd.session import SessionError, reopen, verify
 from rigd.session.journal import JournalInUse, read
 from tests.rigs import FRAMES, SMALL, capture, journal_events, passes, resume, small_rig, stored, with_rig
@@ -494,3 +496,36 @@ def test_a_part_that_hangs_while_it_is_opened_is_a_fault(tmp_path, monkeypatch):
 
     with pytest.raises(RigFault, match="opening its parts"):
         with_rig(small_rig(tmp_path), body)
+
+
+def test_the_results_of_one_stack_are_not_reported_with_the_next(tmp_path):
+    async def body(rig, seen):
+        await rig.home()
+        for abort in (False, True):
+            await rig.start("test", rig.plan().plan)
+            if abort:
+                await rig.suspend("stopped")
+            await rig.ended()
+        return [notice.results for notice in seen.notices if isinstance(notice, Closed)]
+
+    first, second = with_rig(small_rig(tmp_path), body)
+    assert first is not None
+    assert second is None
+
+
+def test_a_resume_that_fails_lets_go_of_the_session(tmp_path, monkeypatch):
+    async def leave(rig, session):
+        await stored(rig, 5)
+        await rig.suspend("stopped")
+
+    config = small_rig(tmp_path)
+    ran = capture(config, leave)
+
+    def broken(self):
+        raise MemoryError("no room for the preview")
+
+    monkeypatch.setattr(Preview, "restore", broken)
+    with pytest.raises(MemoryError):
+        resume(config, ran.path)
+    monkeypatch.undo()
+    assert verify(resume(config, ran.path).path).overview.outcome == "complete"

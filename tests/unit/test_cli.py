@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import subprocess
 import sys
@@ -136,6 +138,18 @@ def test_each_kind_of_failure_has_its_code_and_its_words(rig, capsys, arguments,
     assert words in said.err
     assert said.err.startswith("rigd: ")
     assert "Traceback" not in said.err
+
+
+def test_a_session_in_use_is_refused_before_anything_moves(rig, capsys, tmp_path):
+    black = ["--set", "camera.faults.black.at=[6,7,8]", "--set", "capture.checks.max_retries=1"]
+    assert run_command_line(["capture", "--config", str(rig), "--virtual-time", *black]) == Exit.PAUSED
+    (seen,) = survey(tmp_path / "sessions")
+    holder = os.open(seen.path / "journal.jsonl", os.O_WRONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    capsys.readouterr()
+    assert run_command_line(["resume", str(seen.path), "--virtual-time"]) == Exit.SESSION
+    assert "in use" in capsys.readouterr().err
+    os.close(holder)
 
 
 def test_lost_steps_are_told(rig, capsys):

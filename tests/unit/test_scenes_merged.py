@@ -10,7 +10,7 @@ from drivers.sim.render import Renderer, develop
 from drivers.sim.scenes import make_scene
 from stackcore.depth import depth_map, depth_um, smooth_depth
 from stackcore.merge import StackMerger
-from tests.unit.test_stackcore_merge import unsquared
+from tests.naive import unsquared
 
 FRAMES = 24
 POSITIONS_UM = np.linspace(10_000, 14_000, FRAMES)

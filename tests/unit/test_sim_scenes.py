@@ -63,7 +63,8 @@ def test_size_changes_sharpness_and_not_the_subject(scene):
     big = Renderer(large, LENS).truth()
     halved = big.picture.reshape(120, 2, 160, 2, 3).mean(axis=(1, 3))
     coarse = [p.reshape(15, 8, 20, 8, 3).mean(axis=(1, 3)) for p in (small.picture, halved)]
-    assert np.abs(coarse[0] - coarse[1]).mean() < 8  # OpenCV 4 and 5 letter the board differently
+    # OpenCV 4 and 5 letter the board differently, and small letters most of all.
+    assert np.abs(coarse[0] - coarse[1]).mean() < (8 if scene.name == "tilt" else 6)
     assert np.median(np.abs(big.depth_um[::2, ::2] - small.depth_um)) < 15
 
 
