@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-import tifffile
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -121,6 +120,8 @@ def write_float_tiff(
     Raises:
         OSError: when the file cannot be written.
     """
+    import tifffile  # noqa: PLC0415  (a tenth of a second that a stack of JPEGs need not pay)
+
     text = description.replace("\N{MICRO SIGN}", "u").replace("\N{GREEK SMALL LETTER MU}", "u")
     per_cm = None if um_per_px is None else (10_000 / um_per_px, 10_000 / um_per_px)
     tifffile.imwrite(
@@ -167,6 +168,8 @@ def _after_segment(data: bytes, at: int, marker: int) -> int:
         raise ValueError(f"the JPEG is cut short: a header at byte {at} reaches beyond its {len(data)} bytes")
     if marker != _START_OF_SCAN:
         return end
+    if data.endswith(b"\xff\xd9") and len(data) >= end + 2:
+        return len(data) - 2  # in the data of a scan 0xFF is never followed by 0xD9, so this is the end marker
     found = _MARKER_IN_SCAN.search(data, end)
     if found is None:
         raise ValueError(f"the JPEG is cut short: no end marker in {len(data)} bytes")
