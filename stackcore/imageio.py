@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,12 +22,21 @@ _BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
 _START_OF_SCAN, _END = 0xDA, 0xD9
 
 
-def decode_jpeg(data: bytes, *, reduce: int = 1) -> npt.NDArray[np.uint8]:
+def _fresh(size: int) -> npt.NDArray[np.uint8]:
+    return np.empty(size, np.uint8)
+
+
+Memory = Callable[[int], npt.NDArray[np.uint8]]
+"""Gives so many bytes to decode into, as an array of one dimension."""
+
+
+def decode_jpeg(data: bytes, *, reduce: int = 1, memory: Memory = _fresh) -> npt.NDArray[np.uint8]:
     """Decode a JPEG.
 
     Args:
         data: the whole file.
         reduce: 1, 2, 4 or 8: the picture comes that many times smaller, straight from the DCT (rounded up to whole pixels).
+        memory: where the pixels go; by default into memory of their own.
 
     Returns:
         (H, W, 3) RGB uint8, or (H, W) when the file is gray.
@@ -40,15 +50,14 @@ def decode_jpeg(data: bytes, *, reduce: int = 1) -> npt.NDArray[np.uint8]:
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
         gray = colorspace.lower() == "gray"
-        picture = simplejpeg.decode_jpeg(
-            data,
-            "GRAY" if gray else "RGB",
-            min_height=-(-height // reduce),
-            min_width=-(-width // reduce),
+        rows, columns, channels = -(-height // reduce), -(-width // reduce), 1 if gray else 3
+        pixels = memory(rows * columns * channels)
+        simplejpeg.decode_jpeg(
+            data, "GRAY" if gray else "RGB", min_height=rows, min_width=columns, buffer=pixels
         )
     except ValueError as error:
         raise ValueError(f"damaged JPEG: {error}") from error
-    return np.asarray(picture[..., 0] if gray else picture)
+    return pixels.reshape((rows, columns) if gray else (rows, columns, channels))
 
 
 def decode(data: bytes, suffix: str) -> Pixels:
@@ -169,7 +178,8 @@ def _after_segment(data: bytes, at: int, marker: int) -> int:
     if marker != _START_OF_SCAN:
         return end
     if data.endswith(b"\xff\xd9") and len(data) >= end + 2:
-        return len(data) - 2  # in the data of a scan 0xFF is never followed by 0xD9, so this is the end marker
+        # In the data of a scan 0xFF is never followed by 0xD9: this is the end marker.
+        return len(data) - 2
     found = _MARKER_IN_SCAN.search(data, end)
     if found is None:
         raise ValueError(f"the JPEG is cut short: no end marker in {len(data)} bytes")

@@ -9,6 +9,12 @@ class StackError(ValueError):
     """A stack that cannot be worked on, or a result that cannot be written."""
 
 
+class WriteError(StackError):
+    """A result that could not be written; the cause is the OSError, if there is one."""
+
+    writing = True
+
+
 class FrameError(StackError):
     """A file that cannot be used as a frame.
 

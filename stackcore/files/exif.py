@@ -21,7 +21,9 @@ SOFTWARE, DATE_TIME, ICC_PROFILE = 305, 306, 34675
 EXIF_POINTER, GPS_POINTER = 34665, 34853
 DATE_TIME_ORIGINAL, SUBSECOND_ORIGINAL = 36867, 37521
 
-_KEPT = frozenset({DESCRIPTION, MAKE, MODEL, ORIENTATION, 282, 283, 296, SOFTWARE, DATE_TIME, 315, 316, 33432})
+_KEPT = frozenset(
+    {DESCRIPTION, MAKE, MODEL, ORIENTATION, 282, 283, 296, SOFTWARE, DATE_TIME, 315, 316, 33432}
+)
 """Of the main directory: text, orientation, resolution. Everything else there describes how that file stored its pixels."""
 _KEPT_BY_WINDOWS = frozenset({18246, 18249, *range(40091, 40096)})
 """Rating, title, comment, author, keywords, subject."""
@@ -96,14 +98,15 @@ def read(source: Reader) -> Block | None:
         return None
     main = _directory(source, order, _first_directory(source, order))
     return Block(
-        main, _sub_directory(source, order, main, EXIF_POINTER), _sub_directory(source, order, main, GPS_POINTER)
+        main,
+        _sub_directory(source, order, main, EXIF_POINTER),
+        _sub_directory(source, order, main, GPS_POINTER),
     )
 
 
-def clean(block: Block, *, software: str) -> Block:
-    """Only what still holds for a picture made of the frame; `software` says what made it."""
+def clean(block: Block) -> Block:
+    """Only what still holds for a picture made of the frame."""
     main = {tag: value for tag, value in block.main.items() if tag in _KEPT or tag in _KEPT_BY_WINDOWS}
-    main[SOFTWARE] = Tag.text(software)
     exif = {tag: value for tag, value in block.exif.items() if tag not in _DROPPED}
     return Block(main, exif, dict(block.gps))
 
@@ -127,7 +130,9 @@ def pack_at(block: Block, at: int) -> bytes:
     """The directories and their values, little-endian, for byte `at` of a file (an even number)."""
     main = dict(block.main)
     parts: list[bytes] = []
-    subs = [(pointer, tags) for pointer, tags in ((EXIF_POINTER, block.exif), (GPS_POINTER, block.gps)) if tags]
+    subs = [
+        (pointer, tags) for pointer, tags in ((EXIF_POINTER, block.exif), (GPS_POINTER, block.gps)) if tags
+    ]
     for pointer, _ in subs:
         main[pointer] = Tag.longs(0)
     place = at + _packed_size(main)
