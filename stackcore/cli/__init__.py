@@ -1,0 +1,1 @@
+"""The command line: arguments, what people read, exit codes. Nothing is computed here."""

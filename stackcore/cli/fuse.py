@@ -1,0 +1,300 @@
+"""`stackcore fuse` and `stackcore depth`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stackcore import catalogue
+from stackcore.cli.exits import Exit
+from stackcore.cli.failures import Stopped
+from stackcore.cli.interrupts import Interrupts
+from stackcore.cli.outputs import Outputs
+from stackcore.cli.progress import Shown
+from stackcore.cli.words import counted, duration_text, say
+
+if TYPE_CHECKING:
+    from stackcore.aligned import Pixels
+    from stackcore.alignment import Alignment
+    from stackcore.files import Pushed, Source
+    from stackcore.outcome import FuseOptions, Result
+
+
+def fuse(options: argparse.Namespace) -> int:
+    """`stackcore fuse`."""
+    if options.watch is None and not options.frames:
+        raise Stopped(Exit.USAGE, "name the frames, a folder or a session; or --watch a folder")
+    if options.watch is None and (options.expected or options.idle):
+        raise Stopped(Exit.USAGE, "--frames and --idle go with --watch")
+    if options.watch is not None:
+        _check_watch(options)
+    return _run(options)
+
+
+def depth(options: argparse.Namespace) -> int:
+    """`stackcore depth`."""
+    if not any(getattr(options, name) for name in ("depth", "confidence", "depth_picture", "mesh", "points")):
+        raise Stopped(Exit.USAGE, "name at least one output: -o, --depth-picture, --mesh or --points")
+    options.output = options.watch = options.preview = None
+    options.preview_s = 2.0
+    return _run(options)
+
+
+def _check_watch(options: argparse.Namespace) -> None:
+    if options.frames:
+        raise Stopped(Exit.USAGE, "give either frames or --watch")
+    if not Path(options.watch).is_dir():
+        raise Stopped(Exit.INPUT, f"{options.watch}: there is no such folder to watch; make it first")
+    for flag, value in (
+        ("--slab", options.slab),
+        ("--registration", options.registration),
+        ("--positions", options.positions),
+        ("--orthographic", options.orthographic),
+    ):
+        if value:
+            raise Stopped(Exit.USAGE, f"{flag} needs all frames to be there; it does not go with --watch")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from stackcore import alignment
+    from stackcore.pipeline import fuse as fuse_stack
+
+    started_s = time.monotonic()
+    settings = method_settings(options)
+    interrupts = Interrupts()
+    with interrupts.installed(), _source(options, interrupts) as source:
+        inputs = [] if options.watch else frame_paths(options.frames)
+        outputs = Outputs.of(options, inputs)
+        chosen = fuse_options(options, settings)
+        with Shown(quiet=options.quiet or options.json) as shown:
+            for notice in source.notices:
+                _note(options, notice)
+            result = fuse_stack(source, chosen, progress=shown, preview=_preview(outputs, options.quality))
+        with interrupts.held():
+            for _ in outputs.made(result, options.um_per_px, options.quality):
+                interrupts.check()  # between two files, each of which is whole
+            if options.save_registration is not None:
+                alignment.save(options.save_registration, result.alignment)
+    _report(options, source, result, outputs, time.monotonic() - started_s)
+    return Exit.LEFT_OUT if options.strict and result.left_out else Exit.DONE
+
+
+def _preview(outputs: Outputs, quality: int) -> Callable[[Pixels], None] | None:
+    """Writes the picture so far. One that cannot be written is told once; the work goes on."""
+    if "preview" not in outputs.paths:
+        return None
+    from stackcore.files import WriteError, write_picture
+
+    failed: list[str] = []
+
+    def write(picture: Pixels) -> None:
+        try:
+            write_picture(outputs.paths["preview"], picture, quality=min(quality, 90))
+        except WriteError as error:
+            if not failed:
+                say(str(error))
+            failed.append(str(error))
+
+    return write
+
+
+def method_settings(options: argparse.Namespace) -> dict[str, catalogue.Value]:
+    """The method's own options from the command line, checked. Raises `UnknownMethod`, `BadOption` or `Stopped`."""
+    entry = catalogue.find(options.method)
+    given: dict[str, object] = {}
+    for text in options.method_options:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise Stopped(Exit.USAGE, f"--option {text}: write NAME=VALUE")
+        given[name.strip().replace("-", "_")] = value.strip()
+    prefix = "method_"
+    for name, value in vars(options).items():
+        if name.startswith(prefix) and name != "method_options" and value is not None:
+            given[name.removeprefix(prefix)] = value
+    return entry.values(given)
+
+
+def fuse_options(options: argparse.Namespace, settings: dict[str, catalogue.Value]) -> FuseOptions:
+    """From a command line. Raises `Stopped` when options do not go together."""
+    from stackcore.outcome import FuseOptions
+
+    try:
+        return FuseOptions(
+            method=options.method,
+            settings=settings,
+            threads=options.threads,
+            align=not options.no_align,
+            even=not options.no_even,
+            alignment=stored_alignment(options.registration),
+            orthographic=options.orthographic,
+            slab_frames=options.slab,
+            slab_overlap=options.slab_overlap,
+            positions_um=_positions(options.positions),
+            step_um=options.step_um,
+            preview_s=options.preview_s,
+        )
+    except ValueError as error:
+        raise Stopped(Exit.USAGE, str(error)) from error
+
+
+def stored_alignment(path: str | None) -> Alignment | None:
+    """A registration from its file. Raises `Stopped`."""
+    if path is None:
+        return None
+    from stackcore import alignment
+
+    try:
+        return alignment.load(path)
+    except OSError as error:
+        raise Stopped(Exit.INPUT, f"--registration {path}: {error.strerror or error}") from error
+    except alignment.BadAlignment as error:
+        raise Stopped(Exit.INPUT, str(error)) from error
+
+
+def _positions(path: str | None) -> tuple[float, ...] | None:
+    if path is None:
+        return None
+    try:
+        words = Path(path).read_text(encoding="utf-8").replace(",", " ").split()
+        return tuple(float(word) for word in words)
+    except OSError as error:
+        raise Stopped(Exit.INPUT, f"--positions {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise Stopped(Exit.INPUT, f"--positions {path}: {error}; write one number in um a line") from error
+
+
+def frame_paths(names: list[str]) -> list[Path]:
+    """The files that must not be replaced: those named, and all in a folder that is."""
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            found += [
+                one for folder in (path, path / "frames") if folder.is_dir() for one in folder.iterdir()
+            ]
+        else:
+            found.append(path)
+    return found
+
+
+@contextmanager
+def _source(options: argparse.Namespace, interrupts: Interrupts) -> Iterator[Source]:
+    """The frames: those that are there, or those that arrive."""
+    from stackcore.files import open_source
+
+    if options.watch is None:
+        yield open_source(options.frames)
+        return
+    from stackcore.files import Pushed
+
+    pushed = Pushed(expected=options.expected)
+    with _watching(options, pushed, interrupts):
+        yield pushed
+
+
+@contextmanager
+def _watching(options: argparse.Namespace, pushed: Pushed, interrupts: Interrupts) -> Iterator[None]:
+    from stackcore.files import StackError
+    from stackcore.watch import FolderChanges, FolderWatch
+
+    folder = Path(options.watch)
+    results = (options.output, options.preview, options.depth_picture)
+    changes = FolderChanges(folder)
+    watch = FolderWatch(
+        folder,
+        pushed,
+        expected=options.expected,
+        idle_s=options.idle,
+        ignore=[Path(name) for name in results if name],
+        wait=changes,
+    )
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            watch.run()
+        except (StackError, OSError) as error:  # told by the thread that fuses
+            failures.append(error)
+
+    def end() -> bool:
+        watch.end()
+        if watch.taken:
+            say("no more frames are taken; making the result. Again to give up")
+        return watch.taken > 0
+
+    thread = threading.Thread(target=run, name="watch", daemon=True)
+    thread.start()
+    interrupts.first(end)
+    try:
+        yield
+    except StackError:
+        if failures:  # no frames, because the folder could not be watched
+            raise failures[0] from None
+        raise
+    finally:
+        interrupts.first(None)
+        watch.end()
+        pushed.interrupt()
+        changes.close()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _report(
+    options: argparse.Namespace, source: Source, result: Result, outputs: Outputs, seconds: float
+) -> None:
+    if options.json:
+        print(json.dumps(_data(options, source, result, outputs, seconds), indent=2))
+        return
+    for frame in result.left_out:
+        _note(options, f"left out {frame.name}: {frame.reason}")
+    if options.quiet:
+        return
+    height, width = result.picture.shape[:2]
+    used = f"{len(result.used)} of {counted(len(result.frames), 'frame')}"
+    print(f"{used}, {width} x {height} px, {options.method}, in {duration_text(seconds)}")
+    for name, path in outputs.paths.items():
+        if name != "preview":
+            print(f"  {name.replace('_', ' '):18s} {path}")
+
+
+def _data(
+    options: argparse.Namespace, source: Source, result: Result, outputs: Outputs, seconds: float
+) -> dict[str, Any]:
+    from stackcore.files import software
+
+    height, width = result.picture.shape[:2]
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "ok": True,
+        "version": software(),
+        "method": options.method,
+        "outputs": {name: str(path) for name, path in outputs.paths.items()},
+        "width": width,
+        "height": height,
+        "frames": len(result.frames),
+        "used": len(result.used),
+        "left_out": [{"name": frame.name, "reason": frame.reason} for frame in result.left_out],
+        "warnings": list(source.notices),
+        "registration": [frame.to_dict() for frame in result.frames],
+        "positions_um": result.positions_um,
+        "seconds": round(seconds, 3),
+        "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
+        "peak_rss_mb": round(usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3), 1),
+        "timings": {key: round(getattr(result.timings, key), 3) for key in result.timings.__slots__},
+    }
+
+
+def _note(options: argparse.Namespace, text: str) -> None:
+    """A warning; in the JSON where that is wanted."""
+    if not options.json:
+        say(text)

@@ -1,0 +1,223 @@
+"""A whole stack into one picture: decode, register, even out, fuse, in memory that does not grow with the stack.
+
+Frames are decoded ahead while the one before is fused, each is registered when it comes by first, and the method resamples it while
+it fuses. A method that needs the stack twice gets it decoded again, with the registration of the first time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from stackcore.files import Source, StackError
+from stackcore.lineup import Cancelled, Lineup
+from stackcore.methods import Fused, Method, Setting
+from stackcore.methods.registry import make
+from stackcore.outcome import FrameReport, FuseOptions, Progress, Result, Timings
+
+if TYPE_CHECKING:
+    from stackcore.aligned import Pixels
+
+__all__ = ["Cancelled", "FrameReport", "FuseOptions", "Progress", "Result", "Timings", "fuse"]
+
+Tell = Callable[[Progress], None]
+Show = Callable[["Pixels"], None]
+
+_RATE_FRAMES = 12
+"""The time left is told from the rate of so many frames."""
+_REASONS = 5
+"""So many frames are named when none can be used."""
+
+
+def fuse(
+    source: Source,
+    options: FuseOptions | None = None,
+    *,
+    progress: Tell | None = None,
+    preview: Show | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Fuse a stack.
+
+    Args:
+        source: its frames, in order; `stackcore.files.open_source` makes one.
+        options: how.
+        progress: told of every frame.
+        preview: given the picture so far, now and then, by methods that have one before the end.
+        cancelled: asked before each frame; True stops.
+
+    Returns:
+        Picture, depth map and what became of each frame.
+
+    Raises:
+        StackError: no frame can be used, most do not fit the first, or frames changed while they were read.
+        BadAlignment: the alignment that was given is not of this stack.
+        UnknownMethod, BadOption, MissingLibrary: as `stackcore.methods.registry.make` says.
+        Cancelled: `cancelled` said so.
+    """
+    chosen = options or FuseOptions()
+    lineup = Lineup(source, chosen, cancelled)
+    return Fusion(lineup, chosen, progress, preview).run()
+
+
+class Fusion:
+    """One call of `fuse`: the stack, its method, and what is told on the way."""
+
+    def __init__(self, lineup: Lineup, options: FuseOptions, tell: Tell | None, show: Show | None) -> None:
+        self.lineup = lineup
+        self.options = options
+        self.fuse_s = 0.0
+        self.finish_s = 0.0
+        self.passes = 1
+        self._tell = tell
+        self._show = show
+        self._shown_s = time.monotonic()
+        self._times: deque[float] = deque(maxlen=_RATE_FRAMES + 1)
+
+    def run(self) -> Result:
+        started_s, cpu_s = time.monotonic(), time.process_time()
+        fused = self._orthographic_or_not()
+        self.tell("done", left_s=0.0)
+        reports = tuple(report for _, report in sorted(self.lineup.reports.items()))
+        assert self.lineup.metadata is not None
+        return Result(
+            fused.picture,
+            fused.depth,
+            positions_um(self.lineup.source, self.options),
+            reports,
+            self.lineup.alignment(),
+            self.lineup.metadata,
+            Timings(
+                total_s=time.monotonic() - started_s,
+                waiting_s=self.lineup.waiting_s,
+                register_s=self.lineup.register_s,
+                fuse_s=self.fuse_s,
+                finish_s=self.finish_s,
+                cpu_s=time.process_time() - cpu_s,
+            ),
+        )
+
+    def _orthographic_or_not(self) -> Fused:
+        fused = self._fused()
+        if not self.options.orthographic:
+            return fused
+        raise NotImplementedError
+
+    def _fused(self) -> Fused:
+        if self.options.slab_frames is None:
+            fused = self.part(0, None)
+            if fused is None:
+                raise StackError(self.nothing_usable())
+            return fused
+        from stackcore.slabs import fuse_slabs  # noqa: PLC0415  (few ask for it)
+
+        return fuse_slabs(self, self.options.slab_frames, self.options.overlap)
+
+    @property
+    def count(self) -> int | None:
+        """Frames of the stack, good or bad; None where nobody knows yet."""
+        return _count(self.lineup.source)
+
+    def part(self, start: int, stop: int | None) -> Fused | None:
+        """Fuse the frames from `start` to before `stop`; None when none of them can be used."""
+        method: Method | None = None
+        try:
+            for pass_number in (0, 1):
+                if pass_number and (method is None or method.passes == 1):
+                    break
+                for frame in self.lineup.frames(start, stop):
+                    if method is None:
+                        method = self.make_method(self._expected(start, stop))
+                    before = time.monotonic()
+                    method.add(frame, pass_number)
+                    self.fuse_s += time.monotonic() - before
+                    del frame
+                    self._after_a_frame(method, pass_number)
+            if method is None:
+                return None
+            self.tell("finishing")
+            before = time.monotonic()
+            fused = method.finish()
+            self.finish_s += time.monotonic() - before
+            return fused
+        finally:
+            if method is not None:
+                method.close()
+
+    def make_method(self, expected: int | None) -> Method:
+        """The method for frames as they come from the line-up."""
+        shape = self.lineup.shape
+        setting = Setting(
+            shape[0],
+            shape[1],
+            channels=1 if len(shape) == 2 else 3,
+            dtype=self.lineup.dtype,
+            threads=self.options.threads,
+            expected=expected,
+        )
+        method = make(self.options.method, setting, **self.options.settings)
+        self.passes = method.passes
+        return method
+
+    def nothing_usable(self) -> str:
+        """Why there is no picture."""
+        reports = [report for _, report in sorted(self.lineup.reports.items())]
+        if not reports:
+            return "there are no frames to fuse; name files, or a folder with pictures in it"
+        lines = [f"{report.name}: {report.reason}" for report in reports[:_REASONS]]
+        more = len(reports) - len(lines)
+        rest = f"; and {more} more" if more > 0 else ""
+        return f"none of {len(reports)} frames can be used: " + "; ".join(lines) + rest
+
+    def _expected(self, start: int, stop: int | None) -> int | None:
+        count = self.count
+        if count is None:
+            return None
+        return max(0, min(count, count if stop is None else stop) - start)
+
+    def _after_a_frame(self, method: Method, pass_number: int) -> None:
+        self._times.append(time.monotonic())
+        self.tell("fusing" if pass_number == 0 else "second pass")
+        if self._show is None or time.monotonic() - self._shown_s < self.options.preview_s:
+            return
+        picture = method.preview()
+        if picture is not None:
+            self._show(picture)
+        self._shown_s = time.monotonic()
+
+    def tell(self, phase: str, left_s: float | None = None) -> None:
+        """Say how far it is."""
+        if self._tell is None:
+            return
+        count = self.count
+        total = None if count is None else count * self.passes
+        done = self.lineup.passed
+        if left_s is None and total is not None and len(self._times) > 1:
+            rate_s = (self._times[-1] - self._times[0]) / (len(self._times) - 1)
+            left_s = max(0, total - done) * rate_s
+        self._tell(Progress(phase, done, total, left_s))
+
+
+def positions_um(source: Source, options: FuseOptions) -> tuple[float, ...] | None:
+    """Where each frame of the stack was taken: as the options say, else as the source knows. None: unknown."""
+    frames = _count(source)
+    if options.positions_um is not None:
+        if frames is not None and len(options.positions_um) != frames:
+            raise StackError(
+                f"{len(options.positions_um)} positions were given for {frames} frames; give one for each, in order"
+            )
+        return options.positions_um
+    if options.step_um is not None:
+        return tuple(index * options.step_um for index in range(frames or len(source.names)))
+    known = getattr(source, "positions_um", None)
+    return None if known is None else tuple(known)
+
+
+def _count(source: Source) -> int | None:
+    """How many frames a source has; None where nobody knows yet."""
+    try:
+        return len(source)
+    except TypeError:
+        return None
