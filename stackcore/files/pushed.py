@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from stackcore.files.errors import StackError
-from stackcore.files.source import Balancer, Entry, _Base
+from stackcore.files.source import Balancer, BaseSource, Entry
 
 _GONE = "its bytes came without a file and are gone; what needs the stack twice wants files"
 
 
-class Pushed(_Base):
+class Pushed(BaseSource):
     """A source to which frames are given while others are being read. One thread gives, another takes.
 
     Can be gone through again, then from the first frame on; frames that were given as bytes are gone by then.

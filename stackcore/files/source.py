@@ -13,7 +13,7 @@ from stackcore.files.frame import Frame, Metadata, Pixels
 from stackcore.files.read import decode_frame, read_bytes
 from stackcore.imageio import Memory
 
-__all__ = ["Arrays", "Entry", "Files", "Part", "Source", "interrupt", "load"]
+__all__ = ["Arrays", "Balancer", "BaseSource", "Entry", "Files", "Part", "Source", "interrupt", "load"]
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _decoded(entry: Entry, memory: Memory | None) -> Frame:
     return decode_frame(data, name, index=entry.index, balance=entry.balance, memory=memory)
 
 
-class _Base:
+class BaseSource:
     """What all sources do alike."""
 
     notices: list[str]
@@ -138,7 +138,7 @@ class Balancer:
         return replace(entry, balance=self._balance)
 
 
-class Files(_Base):
+class Files(BaseSource):
     """Frames in files.
 
     Args:
@@ -197,7 +197,7 @@ class Files(_Base):
         return problems
 
 
-class Arrays(_Base):
+class Arrays(BaseSource):
     """Frames that are decoded already, all in memory."""
 
     def __init__(self, pixels: Sequence[Pixels], *, positions_um: Sequence[float] | None = None) -> None:
@@ -216,7 +216,7 @@ class Arrays(_Base):
             yield Entry(index, name, pixels=pixels, position_um=position_um)
 
 
-class Part(_Base):
+class Part(BaseSource):
     """Some of a source's frames; they keep their indices."""
 
     def __init__(self, whole: Source, start: int, stop: int | None) -> None:

@@ -115,8 +115,10 @@ def _copies(names: Sequence[str], heads: Sequence[Head]) -> list[str]:
     first: dict[int, str] = {}
     copies: list[str] = []
     for name, head in zip(names, heads, strict=True):
-        if head.print is not None and first.setdefault(head.print, name) is not name:
+        if head.print in first:
             copies.append(f"{name} (as {first[head.print]})")
+        elif head.print is not None:
+            first[head.print] = name
     if not copies:
         return []
     return [f"the same picture comes more than once: {some(copies)}. Remove copies if they are not meant"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -32,6 +34,17 @@ _BY_TIFFFILE = frozenset({1, 8, 32946, 32773, 34925})
 """None, Deflate in two numbers, PackBits, LZMA: what tifffile unpacks by itself."""
 _BY_OPENCV = frozenset({5})
 """LZW: what OpenCV's libtiff unpacks besides, for chunky pixels."""
+_DAMAGE = (
+    ArithmeticError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What tifffile and the unpackers beneath it are known to raise over damaged files."""
 _STRIP_BYTES = 1 << 18
 _LARGEST_FILE = (1 << 32) - (1 << 24)
 
@@ -42,6 +55,8 @@ def decode(data: bytes, name: str) -> tuple[Pixels, Metadata, tuple[str, ...]]:
     Raises:
         FrameError: it is cut short or damaged, or its pixels are neither gray nor RGB of 8 or 16 bits.
     """
+    import lzma  # noqa: PLC0415
+
     import tifffile  # noqa: PLC0415  (a tenth of a second that a stack of JPEGs need not pay)
 
     try:
@@ -54,15 +69,7 @@ def decode(data: bytes, name: str) -> tuple[Pixels, Metadata, tuple[str, ...]]:
             extra = page.samplesperpixel - (1 if page.photometric in {_WHITE_IS_ZERO, _BLACK_IS_ZERO} else 3)
     except FrameError:
         raise
-    except (
-        tifffile.TiffFileError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        OSError,
-        RuntimeError,
-    ) as error:
+    except (*_DAMAGE, lzma.LZMAError, tifffile.TiffFileError) as error:
         raise FrameError(name, f"damaged TIFF ({error}); export it again") from error
     notes: tuple[str, ...] = (
         (f"{len(whole)} pictures in one file, the first is taken",) if len(whole) > 1 else ()

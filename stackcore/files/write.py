@@ -43,11 +43,7 @@ def write_picture(
     """
     target = Path(path)
     check_output(target)
-    if (
-        pixels.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)}
-        or pixels.shape[2:] not in {(), (3,)}
-        or not pixels.size
-    ):
+    if not _is_picture(pixels):
         raise ValueError(
             f"a picture is (H, W, 3) or (H, W), uint8 or uint16, not {pixels.shape} {pixels.dtype}"
         )
@@ -108,6 +104,13 @@ def software() -> str:
         return f"stackcore {version('rigd')}"
     except PackageNotFoundError:
         return "stackcore"
+
+
+def _is_picture(pixels: Pixels) -> bool:
+    right_type = pixels.dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
+    return (
+        right_type and (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)) and pixels.size > 0
+    )
 
 
 def _encoded(suffix: str, pixels: Pixels, metadata: Metadata, quality: int) -> Pieces:
