@@ -26,6 +26,7 @@ _WINDOW_SIGMA = 1.5
 _BLUR_PX = 33
 _GRID_PX = 16
 _FEWEST_SAMPLES = 16
+_BEYOND = np.float32(1e30)
 
 
 @dataclass(frozen=True)
@@ -186,10 +187,9 @@ def near_jumps(depth: Floats, jump: float = JUMP_FRAMES, distance_px: float = NE
     """Which pixels lie within `distance_px` of one whose neighbourhood of 3 x 3 spans more than `jump`; holes are no jumps."""
     known = np.isfinite(depth)
     kernel = np.ones((3, 3), np.uint8)
-    highest = cv2.dilate(np.where(known, depth, np.float32(-np.inf)), kernel)
-    lowest = cv2.erode(np.where(known, depth, np.float32(np.inf)), kernel)
-    with np.errstate(invalid="ignore"):
-        quiet = ~(np.isfinite(highest) & np.isfinite(lowest) & (highest - lowest > jump))
+    highest = cv2.dilate(np.where(known, depth, -_BEYOND), kernel)
+    lowest = cv2.erode(np.where(known, depth, _BEYOND), kernel)
+    quiet = highest - lowest <= jump
     if quiet.all():
         return np.zeros(depth.shape, np.bool_)
     distance = cv2.distanceTransform(quiet.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

@@ -16,8 +16,10 @@ import numpy.typing as npt
 from stackcore.aligned import Matrix
 
 Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 _COARSE_SIDE_PX = 1000
+_SMALL_SIDE_PX = 600
 _FEATURES = 3000
 _FEWEST_MATCHES = 12
 _RATIO = 0.75
@@ -33,12 +35,13 @@ _MOST_PIXELS = 4_000_000
 _NOISE_SIGMA_PX = 0.8
 
 
-def register(reference: Floats, result: Floats) -> Matrix | None:
+def register(reference: Floats, result: Floats, mask: Mask | None = None) -> Matrix | None:
     """Find the similarity from pixels (x, y) of `result` to pixels of `reference`.
 
     Args:
         reference: (H, W) luma.
         result: (h, w) luma.
+        mask: (h, w), where the result shows anything; None: everywhere.
 
     Returns:
         (2, 3) float64; None when Gauss-Newton leaves the pictures. Whether what it found is right has to be judged by
@@ -49,29 +52,30 @@ def register(reference: Floats, result: Floats) -> Matrix | None:
     finer = max(1, round(_zoom(matrix)))
     for factor in _factors(result.shape):
         small = _rescaled(matrix, 1 / (factor * finer), 1 / factor)
-        refined = _refine(_binned(reference, factor * finer), _binned(result, factor), small)
+        whole = None if mask is None else _binned(mask.astype(np.float32), factor) == 1
+        refined = _refine(_binned(reference, factor * finer), _binned(result, factor), small, whole)
         if refined is None:
             return None
         matrix = _rescaled(refined, factor * finer, factor)
     return matrix
 
 
-def correlation(reference: Floats, result: Floats, matrix: Matrix, long_side_px: int = 600) -> float:
+def correlation(reference: Floats, result: Floats, matrix: Matrix, mask: Mask | None = None) -> float:
     """How alike the details of two registered pictures are, -1..1, where they overlap, at a small size; 0 without overlap."""
-    factor = math.ceil(max(result.shape) / long_side_px)
+    factor = math.ceil(max(result.shape) / _SMALL_SIDE_PX)
     finer = max(1, round(factor * _zoom(matrix)))
     small_reference, small_result = _binned(reference, finer), _binned(result, factor)
     small_matrix = _rescaled(matrix, 1 / finer, 1 / factor)
     inside = overlap(small_reference.shape, small_result.shape, small_matrix)
+    if mask is not None:
+        inside &= _binned(mask.astype(np.float32), factor) == 1
     warped = warped_to(small_reference, small_matrix, small_result.shape, cv2.INTER_LINEAR)
     a, b = _detail(warped)[inside], _detail(small_result)[inside]
     norm = float(np.sqrt((a * a).sum() * (b * b).sum())) if a.size else 0.0
     return float((a * b).sum()) / norm if norm > 0 else 0.0
 
 
-def overlap(
-    reference_shape: tuple[int, ...], shape: tuple[int, ...], matrix: Matrix
-) -> npt.NDArray[np.bool_]:
+def overlap(reference_shape: tuple[int, ...], shape: tuple[int, ...], matrix: Matrix) -> Mask:
     """Which pixels of a result of `shape` lie on the reference, (h, w)."""
     x = np.arange(shape[1], dtype=np.float32)
     y = np.arange(shape[0], dtype=np.float32)[:, None]
@@ -161,14 +165,17 @@ def _grown(scale: float) -> Matrix:
     return np.array([[scale, 0, half], [0, scale, half], [0, 0, 1.0]])
 
 
-def _refine(reference: Floats, result: Floats, matrix: Matrix) -> Matrix | None:
+def _refine(reference: Floats, result: Floats, matrix: Matrix, mask: Mask | None) -> Matrix | None:
     """Gauss-Newton: the map is followed by a small similarity of the result's pixels, until that is none."""
     soft_reference, soft_result = (
         cv2.GaussianBlur(plane, (0, 0), _NOISE_SIGMA_PX) for plane in (reference, result)
     )
     middle = (np.array(result.shape[::-1]) - 1) / 2
+    if mask is not None:
+        # What lies beyond has been smoothed into the pixels at its edge.
+        mask = cv2.erode(mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     for _ in range(_ITERATIONS):
-        normal, right = _equations(soft_reference, soft_result, matrix)
+        normal, right = _equations(soft_reference, soft_result, matrix, mask)
         if not np.isfinite(normal).all() or np.linalg.matrix_rank(normal) < len(normal):
             return None
         a, b, c, d = np.linalg.solve(normal, right)[:4]
@@ -185,7 +192,7 @@ def _refine(reference: Floats, result: Floats, matrix: Matrix) -> Matrix | None:
 
 
 def _equations(
-    reference: Floats, result: Floats, matrix: Matrix
+    reference: Floats, result: Floats, matrix: Matrix, mask: Mask | None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Normal equations (6, 6) and (6,) for zoom, rotation, shift in x and y, gain and offset."""
     height, width = result.shape
@@ -201,6 +208,8 @@ def _equations(
         inside = cv2.erode(overlap(reference.shape, shape, band).astype(np.uint8), np.ones((3, 3), np.uint8))
         keep = inside[1:-1].astype(bool)
         keep[:, [0, -1]] = False
+        if mask is not None:
+            keep &= mask[first : first + rows]
         across = (np.roll(warped, -1, axis=1) - np.roll(warped, 1, axis=1))[1:-1] / 2
         down = (warped[2:] - warped[:-2]) / 2
         y = (np.arange(first, first + rows, dtype=np.float32) - np.float32((height - 1) / 2))[:, None]

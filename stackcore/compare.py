@@ -118,7 +118,8 @@ class _View:
         if zoom < _COARSER:
             return warped_to(plane, self.matrix, self.shape, cv2.INTER_LANCZOS4)
         small, shrink = reduced(plane, zoom)
-        return warped_to(small, shrink @ np.vstack([self.matrix, [0, 0, 1]]), self.shape, cv2.INTER_LANCZOS4)
+        matrix = np.asarray((shrink @ np.vstack([self.matrix, [0, 0, 1]]))[:2], np.float64)
+        return warped_to(small, matrix, self.shape, cv2.INTER_LANCZOS4)
 
     def depth(self, depth: Floats) -> Floats:
         """Its depth map, (h, w), nearest pixel; NaN beyond it."""
@@ -154,7 +155,7 @@ def compare(
     _check_maps(reference, {"the depth of the reference": reference_depth}, "reference")
     _check_maps(result, {"the depth of the result": result_depth, "the mask": result_mask}, "result")
     luma_a, luma_b = _judge.luma(reference), _judge.luma(result)
-    matrix = _match(luma_a, luma_b, registered=registered)
+    matrix = _match(luma_a, luma_b, result_mask, registered=registered)
     same = luma_a.shape == luma_b.shape and corner_shift_px(matrix, IDENTITY, luma_b.shape) < SAME_PX
     view = _View(matrix, _size(luma_a), _size(luma_b), same)
     judged = view.covered(border_px, result_mask)
@@ -257,7 +258,7 @@ def _check_maps(picture: Pixels, maps: dict[str, Any], name: str) -> None:
             raise CompareError(f"{what} is {given} px, but the {name} is {width} x {height} px")
 
 
-def _match(reference: Floats, result: Floats, *, registered: bool) -> Matrix:
+def _match(reference: Floats, result: Floats, mask: Mask | None, *, registered: bool) -> Matrix:
     """The map from pixels of the result to pixels of the reference."""
     if registered:
         if reference.shape != result.shape:
@@ -267,8 +268,8 @@ def _match(reference: Floats, result: Floats, *, registered: bool) -> Matrix:
         return IDENTITY
     if min(reference.shape + result.shape) < 2 * BORDER_PX:
         raise CompareError(f"pictures of {_px(reference)} and {_px(result)} are too small to be registered")
-    matrix = register(reference, result)
-    alike = 0.0 if matrix is None else correlation(reference, result, matrix)
+    matrix = register(reference, result, mask)
+    alike = 0.0 if matrix is None else correlation(reference, result, matrix, mask)
     if matrix is None or alike < MIN_CORRELATION:
         raise CompareError(
             f"the pictures cannot be registered: their details correlate {alike:.2f}, at least {MIN_CORRELATION} is "

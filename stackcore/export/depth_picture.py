@@ -38,13 +38,15 @@ _JPEG_QUALITY = 92
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where everything stands, px. `em` is the size of letters."""
+    """Where everything stands: (x, y), (height, width), (x, y, width, height) in px; `em` is the size of letters."""
 
     em: int
     picture: tuple[int, int]
     size: tuple[int, int]
     bar: tuple[int, int, int, int]
     foot: int
+    values: list[float]
+    labels: list[str]
 
 
 def colour_range(relief: Relief) -> tuple[float, float]:
@@ -129,27 +131,23 @@ def _unit(relief: Relief) -> str:
     return f"depth, {MICRO}m" if relief.unit == "um" else "depth, frames"
 
 
-def _legend_ticks(low: float, high: float, bar_px: int, em: int) -> tuple[list[float], float]:
-    values = ticks(low, high, max(2, min(9, bar_px // (3 * em))))
-    return values, values[1] - values[0] if len(values) > 1 else max((high - low) / 2, 1e-6)
-
-
 def _lay_out(relief: Relief, title: str, low: float, high: float) -> _Layout:
     rows, columns = relief.depth.shape
     em = max(_SMALLEST_LETTER_PX, round(_LETTER_SHARE * math.sqrt(rows * columns)))
-    values, step = _legend_ticks(low, high, rows, em)
-    numbers = max(text_mask(label(v, step), em).shape[1] for v in values)
+    bar_height = max(2 * em, rows - round(2.4 * em))
+    values = ticks(low, high, max(2, min(9, bar_height // (3 * em))))
+    step = values[1] - values[0] if len(values) > 1 else max((high - low) / 2, 1e-6)
+    labels = [label(value, step) for value in values]
+    numbers = max(text_mask(text, em).shape[1] for text in labels)
     legend = max(round(2.0 * em) + numbers, text_mask(_unit(relief), em).shape[1])
     top, left = round(2.6 * em), em
     width = left + columns + round(1.2 * em) + legend + em
     width = max(width, 2 * left + text_mask(title, _title_px(em)).shape[1])
     bar_left = left + columns + round(1.2 * em)
     bar_top = top + round(1.8 * em)
-    bar_height = max(2 * em, rows - round(2.4 * em))
     height = max(top + rows, bar_top + bar_height + em // 2) + round(2.8 * em)
-    return _Layout(
-        em, (left, top), (height, width), (bar_left, bar_top, round(1.2 * em), bar_height), top + rows
-    )
+    bar = (bar_left, bar_top, round(1.2 * em), bar_height)
+    return _Layout(em, (left, top), (height, width), bar, top + rows, values, labels)
 
 
 def _draw_legend(canvas: Picture, relief: Relief, layout: _Layout, low: float, high: float) -> None:
@@ -160,12 +158,11 @@ def _draw_legend(canvas: Picture, relief: Relief, layout: _Layout, low: float, h
     ramp = _colours()[np.linspace(255, 0, height).round().astype(int)]
     canvas[y : y + height, x : x + width] = ramp[:, None]
     line = max(1, round(em / 14))
-    values, step = _legend_ticks(low, high, height, em)
-    for value in values:
+    for value, text in zip(layout.values, layout.labels, strict=True):
         share = (value - low) / max(high - low, 1e-12)
         at = y + round((share if relief.grows_away else 1 - share) * (height - 1))
         canvas[at : at + line, x + width : x + width + em // 3] = _INK
-        draw_text(canvas, label(value, step), (x + width + round(0.6 * em), at), em, _INK, anchor=(0, 0.5))
+        draw_text(canvas, text, (x + width + round(0.6 * em), at), em, _INK, anchor=(0, 0.5))
 
 
 def _draw_foot(canvas: Picture, relief: Relief, layout: _Layout) -> None:
