@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from stackcore.coverage import Coverage, End
 from stackcore.depth import depth_um
-from stackcore.export._atomic import replacing
+from stackcore.files.write import write_whole
 
 SHARP_ENERGY = 0.5
 """A depth counts as sharp where a frame holds at least this share of the focus energy that it has at its own focus: contrast is
@@ -124,9 +124,8 @@ def coverage_report(
 
 
 def write_coverage_report(path: str | Path, report: CoverageReport) -> None:
-    """Write a report as JSON, atomically. Raises OSError when the file cannot be written."""
-    with replacing(path) as stream:
-        stream.write((json.dumps(report.to_dict(), indent=2) + "\n").encode())
+    """Write a report as JSON, atomically. Raises WriteError when the file cannot be written; it names it."""
+    write_whole(Path(path), [(json.dumps(report.to_dict(), indent=2) + "\n").encode()])
 
 
 _Range = tuple[float | None, float | None, str]

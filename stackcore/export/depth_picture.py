@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.export._atomic import replacing
 from stackcore.export.lettering import MICRO, draw_text, text_mask
 from stackcore.export.relief import Relief
 from stackcore.export.scales import label, length_label, round_down, ticks
+from stackcore.files.write import write_whole
 
 Picture = npt.NDArray[np.uint8]
 
@@ -103,7 +103,7 @@ def write_depth_picture(path: str | Path, relief: Relief, *, title: str = "Depth
     """Write `depth_picture` as .png or .jpg, atomically.
 
     Raises:
-        OSError: when the file cannot be written.
+        WriteError: when the file cannot be written; it names it.
         ValueError: when the suffix is another.
     """
     target = Path(path)
@@ -113,8 +113,7 @@ def write_depth_picture(path: str | Path, relief: Relief, *, title: str = "Depth
     flags = [cv2.IMWRITE_PNG_COMPRESSION, 4] if kind == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     drawn = cv2.cvtColor(depth_picture(relief, title=title), cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(kind, drawn, flags)
-    with replacing(target) as stream:
-        stream.write(data.tobytes())
+    write_whole(target, [data.tobytes()])
 
 
 def _colours() -> Picture:

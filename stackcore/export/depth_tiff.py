@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
-from stackcore.export._atomic import replacing
 from stackcore.export.relief import Relief
+from stackcore.files.write import write_whole
 
 
 def description(relief: Relief) -> dict[str, Any]:
@@ -42,11 +43,11 @@ def write_depth_tiff(path: str | Path, relief: Relief) -> None:
         relief: what to write; holes stay NaN.
 
     Raises:
-        OSError: when the file cannot be written.
+        WriteError: when the file cannot be written; it names it.
     """
     from stackcore.imageio import write_float_tiff  # noqa: PLC0415  (tifffile is loaded when a depth map is written, not before)
 
-    with replacing(path) as stream:
-        write_float_tiff(
-            stream, relief.depth, description=json.dumps(description(relief)), um_per_px=relief.um_per_px
-        )
+    stream = io.BytesIO()
+    note = json.dumps(description(relief))
+    write_float_tiff(stream, relief.depth, description=note, um_per_px=relief.um_per_px)
+    write_whole(Path(path), [stream.getbuffer()])

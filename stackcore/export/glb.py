@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.export._atomic import replacing
 from stackcore.export.surface import Surface
+from stackcore.files.write import write_whole
 
 _MAGIC, _VERSION = 0x46546C67, 2
 _JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942
@@ -64,7 +64,7 @@ def write_glb(path: str | Path, surface: Surface, *, lit: bool = False) -> None:
         lit: let the viewer's lamps shade it, for the shape to show without the photograph's light.
 
     Raises:
-        OSError: when the file cannot be written.
+        WriteError: when the file cannot be written; it names it.
         ValueError: when it is larger than GLB can be, 4 GiB.
     """
     buffer = _Buffer()
@@ -78,12 +78,9 @@ def write_glb(path: str | Path, surface: Surface, *, lit: bool = False) -> None:
     total = 12 + 8 + len(text) + 8 + buffer.length
     if total > _LARGEST:
         raise ValueError(f"{path}: a GLB holds 4 GiB at most, this surface needs {total / 2**30:.1f} GiB")
-    with replacing(path) as stream:
-        stream.write(struct.pack("<III", _MAGIC, _VERSION, total))
-        stream.write(struct.pack("<II", len(text), _JSON_CHUNK) + text)
-        stream.write(struct.pack("<II", buffer.length, _BINARY_CHUNK))
-        for part in buffer.parts:
-            stream.write(part)
+    header = struct.pack("<5I", _MAGIC, _VERSION, total, len(text), _JSON_CHUNK)
+    binary = struct.pack("<2I", buffer.length, _BINARY_CHUNK)
+    write_whole(Path(path), [header, text, binary, *buffer.parts])
 
 
 def _fill(buffer: _Buffer, surface: Surface) -> tuple[dict[str, int], int | None]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stackcore.export._atomic import replacing
 from stackcore.export.surface import Surface
+from stackcore.files.write import write_whole
 
 _TYPES = {"<f4": "float", "u1": "uchar", "<i4": "int"}
 
@@ -18,7 +18,7 @@ def write_ply(path: str | Path, surface: Surface) -> None:
     Coordinates are in the surface's own unit, micrometres when it is true to scale; the comments say so.
 
     Raises:
-        OSError: when the file cannot be written.
+        WriteError: when the file cannot be written; it names it.
     """
     fields = [(name, "<f4") for name in ("x", "y", "z")]
     if surface.normals is not None:
@@ -35,10 +35,8 @@ def write_ply(path: str | Path, surface: Surface) -> None:
     faces = np.zeros(len(surface.triangles), [("count", "u1"), ("corners", "<i4", (3,))])
     faces["count"] = 3
     faces["corners"] = surface.triangles
-    with replacing(path) as stream:
-        stream.write(_header(surface, fields).encode("ascii", "replace"))
-        stream.write(vertices.tobytes())
-        stream.write(faces.tobytes())
+    header = _header(surface, fields).encode("ascii", "replace")
+    write_whole(Path(path), [header, vertices.tobytes(), faces.tobytes()])
 
 
 def _header(surface: Surface, fields: list[tuple[str, str]]) -> str:
