@@ -109,6 +109,7 @@ class Entry:
         summary: one line.
         options: what may be set.
         extra: the optional dependencies it needs, as `pip install 'rigd[extra]'` knows them.
+        depth: whether it knows the depth of what it fuses.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Entry:
     summary: str
     options: tuple[Option, ...] = ()
     extra: str = ""
+    depth: bool = True
 
     def values(self, given: Mapping[str, object]) -> dict[str, Value]:
         """The given options, read and checked. Raises `BadOption` for one that there is not or that is not allowed."""
@@ -159,6 +161,10 @@ def _hint(name: str, known: Mapping[str, Option]) -> str:
 
 _MEASURES = ("sml", "laplacian2", "tenengrad", "variance", "harris")
 
+_MEMORY = Option(
+    "memory_mb", int, 256, "what the focus of all frames may take; cells grow to stay within", 16, 65536
+)
+
 _ENTRIES = (
     Entry(
         "pyramid",
@@ -171,7 +177,9 @@ _ENTRIES = (
         "stackcore.methods.weighted:Weighted",
         "mean of all frames, each pixel weighted by its focus to the power of gamma; smooth, quick",
         (
-            Option("gamma", float, 4.0, "exponent of the focus energy; larger is closer to picking", 0.01, 64),
+            Option(
+                "gamma", float, 4.0, "exponent of the focus energy; larger is closer to picking", 0.01, 64
+            ),
             Option("measure", str, "sml", "what focus is measured by", choices=_MEASURES),
             Option("radius", int, 2, "of the window that energies are pooled over, px", 1, 5),
         ),
@@ -190,17 +198,47 @@ _ENTRIES = (
         "stackcore.methods.wavelet:Wavelet",
         "complex wavelets with consistency checks (Forster et al. 2004); two passes, for microscope stacks with fine structure",
         (Option("levels", int, 3, "how often the picture is halved", 1, 10),),
+        depth=False,
     ),
     Entry(
         "labels",
         "stackcore.methods.labels:Labels",
-        "regularised choice of frames by graph cut, blended by a screened Poisson equation; for tens of frames, slow",
+        "regularised choice of frames by graph cut, blended by a screened Poisson equation; two passes, for tens of frames, slow",
+        (
+            Option(
+                "seam",
+                float,
+                1.0,
+                "what seams cost against focus; 0 takes the sharpest frame everywhere",
+                0,
+                100,
+            ),
+            Option(
+                "screening",
+                float,
+                0.15,
+                "how strongly the picture keeps to the frames' colours, 1/px^2",
+                0,
+                100,
+            ),
+            Option("sweeps", int, 2, "how often every frame gets its expansion move, at most", 0, 20),
+            Option("cell_px", int, 2, "side of the cells that have one label: 1, 2, 4 or 8 px", 1, 8),
+            _MEMORY,
+        ),
         extra="labels",
     ),
     Entry(
         "depth",
         "stackcore.methods.depth_slices:DepthSlices",
         "pick by the refined depth map, with feathered slices; two passes, the cleanest flat areas",
+        (
+            Option("refine", str, "sgm", "how the depth map is made consistent", choices=("sgm", "none")),
+            Option(
+                "feather", float, 1.0, "how much noise is averaged away; 0 always blends two frames", 0, 10
+            ),
+            Option("cell_px", int, 0, "cells that depth is found on: 1, 2, 4 or 8 px; 0: a usual size", 0, 8),
+            _MEMORY,
+        ),
     ),
 )
 

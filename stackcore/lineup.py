@@ -208,8 +208,31 @@ class Lineup:
         self.reports.setdefault(report.index, report)
 
 
+class Brightness:
+    """Measures how bright each frame is, of frames that lie on each other."""
+
+    def __init__(self) -> None:
+        from stackcore.registration.gains import Evener  # noqa: PLC0415
+
+        self._evener = Evener()
+        self._started = False
+
+    def add(self, pixels: Pixels, index: int) -> Registration:
+        """The next frame."""
+        from stackcore.registration import Registration  # noqa: PLC0415
+        from stackcore.registration.reduced import reduce  # noqa: PLC0415
+
+        reduced = reduce(pixels)
+        gain = self._evener.add(reduced, IDENTITY) if self._started else self._evener.start(reduced)
+        self._started = True
+        return Registration(index, IDENTITY, gain)
+
+
 def _make_measure(options: FuseOptions) -> Measure:
-    from stackcore.registration import Registrar  # noqa: PLC0415  (its kernels are loaded only when something is measured)
+    """Its kernels are loaded only when something is measured."""
+    if not options.align:
+        return Brightness()
+    from stackcore.registration import Registrar  # noqa: PLC0415
 
     return Registrar(gains=options.even)
 

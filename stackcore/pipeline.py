@@ -71,6 +71,8 @@ class Fusion:
         self.fuse_s = 0.0
         self.finish_s = 0.0
         self.passes = 1
+        self.overlapping = 0
+        """Frames that come by more than once a pass, because slabs share them."""
         self._tell = tell
         self._show = show
         self._shown_s = time.monotonic()
@@ -192,7 +194,7 @@ class Fusion:
         if self._tell is None:
             return
         count = self.count
-        total = None if count is None else count * self.passes
+        total = None if count is None else (count + self.overlapping) * self.passes
         done = self.lineup.passed
         if left_s is None and total is not None and len(self._times) > 1:
             rate_s = (self._times[-1] - self._times[0]) / (len(self._times) - 1)

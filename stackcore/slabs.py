@@ -49,9 +49,11 @@ def fuse_slabs(fusion: Fusion, slab: int, overlap: int) -> Fused:
         raise StackError(
             "slabs need all frames to be there at the start; fuse without them while frames arrive"
         )
+    slabs = spans(count, slab, overlap)
+    fusion.overlapping = sum(stop - start for start, stop in slabs) - count
     with tempfile.TemporaryDirectory(prefix="stackcore-slabs-") as folder:
         kept: list[Path] = []
-        for number, (start, stop) in enumerate(spans(count, slab, overlap)):
+        for number, (start, stop) in enumerate(slabs):
             fused = fusion.part(start, stop)
             if fused is not None:
                 kept.append(_keep(Path(folder) / f"{number:04d}", fused))

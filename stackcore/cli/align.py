@@ -12,6 +12,7 @@ from stackcore.cli.exits import Exit
 from stackcore.cli.failures import Stopped
 from stackcore.cli.fuse import frame_paths, stored_alignment
 from stackcore.cli.interrupts import Interrupts
+from stackcore.cli.light import load_numba
 from stackcore.cli.progress import Shown
 from stackcore.cli.words import counted, say
 
@@ -24,6 +25,7 @@ REGISTRATION = "registration.json"
 
 def align(options: argparse.Namespace) -> int:
     """`stackcore align`."""
+    load_numba()
     from stackcore import alignment
     from stackcore.files import open_source
     from stackcore.lineup import Lineup

@@ -98,8 +98,9 @@ def table(rows: list[Row]) -> str:
 
 def _row(options: argparse.Namespace, name: str, frames: list[str], work: Path) -> Row:
     command = [sys.executable, "-m", "stackcore", "fuse", *frames, "--method", name, "--json", "--quiet"]
-    command += ["-o", str(work / f"{name}.tif"), "--depth", str(work / f"{name}-depth.tif")]
-    command += ["--threads", str(options.threads)]
+    command += ["-o", str(work / f"{name}.tif"), "--threads", str(options.threads)]
+    if find(name).depth:
+        command += ["--depth", str(work / f"{name}-depth.tif")]
     best = Row(name, why="not run")
     for _ in range(options.runs):
         row = _run(name, command)

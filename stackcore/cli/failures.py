@@ -61,6 +61,10 @@ def explain(error: Exception) -> tuple[Exit, str]:
             return Exit.LIBRARY, str(error)
         case OSError():
             return Exit.STORAGE, _os_words(error)
+        case _ if _known(error, "stackcore.methods._focus_volume", "TooManyFrames"):
+            return Exit.MEMORY, str(error)
+        case _ if _known(error, "stackcore.alignment", "BadAlignment"):
+            return Exit.INPUT, str(error)
         case _ if _known(error, "stackcore.files", "StackError"):
             return _of_stack(error)
         case _:

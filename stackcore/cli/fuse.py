@@ -17,6 +17,7 @@ from stackcore import catalogue
 from stackcore.cli.exits import Exit
 from stackcore.cli.failures import Stopped
 from stackcore.cli.interrupts import Interrupts
+from stackcore.cli.light import load_numba
 from stackcore.cli.outputs import Outputs
 from stackcore.cli.progress import Shown
 from stackcore.cli.words import counted, duration_text, say
@@ -64,6 +65,7 @@ def _check_watch(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    load_numba()
     from stackcore import alignment
     from stackcore.pipeline import fuse as fuse_stack
 
@@ -73,6 +75,7 @@ def _run(options: argparse.Namespace) -> int:
     with interrupts.installed(), _source(options, interrupts) as source:
         inputs = [] if options.watch else frame_paths(options.frames)
         outputs = Outputs.of(options, inputs)
+        outputs.check_depth(options.method)
         chosen = fuse_options(options, settings)
         with Shown(quiet=options.quiet or options.json) as shown:
             for notice in source.notices:

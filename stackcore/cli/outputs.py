@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stackcore.catalogue import METHODS, find
 from stackcore.cli.exits import Exit
 from stackcore.cli.failures import Stopped
 
@@ -55,6 +56,12 @@ class Outputs:
                 raise Stopped(Exit.USAGE, f"{path} is given twice, as {_flag(other)} and as {_flag(name)}")
         return cls(paths)
 
+    def check_depth(self, method: str) -> None:
+        """Raise `Stopped` when a depth map is wanted and the method knows none."""
+        if self.wants_depth and not find(method).depth:
+            others = ", ".join(name for name, entry in METHODS.items() if entry.depth)
+            raise Stopped(Exit.USAGE, f"method {method!r} knows no depth; use another for it: {others}")
+
     @property
     def wants_depth(self) -> bool:
         """Whether a depth map is needed for any of them."""
@@ -65,7 +72,6 @@ class Outputs:
 
         Raises:
             WriteError, OSError: a file cannot be written; those before it are there.
-            Stopped: a depth map is wanted, and the method knows none.
         """
         from stackcore.files import write_picture
 
@@ -74,10 +80,6 @@ class Outputs:
             yield self.paths["output"]
         if not self.wants_depth:
             return
-        if result.depth is None:
-            raise Stopped(
-                Exit.USAGE, "this method knows no depth; use another for --depth and what comes from it"
-            )
         yield from self._made_of_depth(result, um_per_px, quality)
 
     def _made_of_depth(self, result: Result, um_per_px: float | None, quality: int) -> Iterator[Path]:

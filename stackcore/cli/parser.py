@@ -42,6 +42,23 @@ class _Parser(argparse.ArgumentParser):
         super().error(message)
 
 
+class _Version(argparse.Action):
+    """`--version`: found out when it is asked for, because that takes a moment."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, _namespace: object, _values: object, _option: str | None = None
+    ) -> None:
+        """Print it and exit."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            found = version("rigd")
+        except PackageNotFoundError:
+            found = "of unknown version"
+        print(f"stackcore {found}")
+        parser.exit()
+
+
 def run_command_line(arguments: Sequence[str]) -> int:
     """Parse, run, and turn what can go wrong into a message and an exit code."""
     chosen = make_parser().parse_args(arguments)
@@ -65,20 +82,11 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=f"{EXAMPLES}\n{EPILOG}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"stackcore {_version()}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for command in (_fuse, _depth, _align, _compare, _bench, _methods):
         command(commands)
     return parser
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("rigd")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _command(

@@ -33,7 +33,15 @@ def make(name: str, setting: Setting, **options: object) -> Method:
         MissingLibrary: a library that it needs is not installed.
     """
     values = find(name).values(options)
-    return cast("Method", class_of(name)(setting, **values))
+    method = class_of(name)
+    try:
+        return cast("Method", method(setting, **values))
+    except (
+        ValueError
+    ) as error:  # what only the method itself can tell, of options together or of the frames' size
+        raise BadOption(name, ", ".join(values) or "-", str(error)) from error
+    except ImportError as error:
+        raise _missing(name, error) from error
 
 
 def class_of(name: str) -> Any:
@@ -42,10 +50,19 @@ def class_of(name: str) -> Any:
     module, _, attribute = entry.target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "stackcore":
-            raise
-        fix = f"pip install 'rigd[{entry.extra}]'" if entry.extra else f"pip install {error.name}"
-        raise MissingLibrary(
-            f"method {name!r} needs {error.name}, which is not installed: {fix}", name=error.name
-        ) from error
+    except ImportError as error:
+        raise _missing(name, error) from error
+
+
+def _missing(name: str, error: ImportError) -> ImportError:
+    """The error as a user can use it; one of this library's own modules stays what it is."""
+    library = (error.name or "").partition(".")[0]
+    if library == "stackcore":
+        return error
+    if not library:
+        return MissingLibrary(f"method {name!r}: {error}")
+    extra = find(name).extra
+    fix = f"pip install 'rigd[{extra}]'" if extra else f"pip install {library}"
+    return MissingLibrary(
+        f"method {name!r} needs a library that is not installed ({error}): {fix}", name=error.name
+    )
