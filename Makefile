@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test lint layers bench soak hil docs lock clean help
+.PHONY: demo test lint layers bench soak hil docs lock lock-peers clean help
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -30,7 +30,8 @@ layers: $(STAMP) ## only the import contracts
 	@$(BIN)/lint-imports
 
 bench: $(STAMP) ## measure speed, memory and quality against references; writes bench-results/
-	@$(BIN)/python -m pytest tests/bench -m bench -s -o timeout=3600
+	@requirements/make-bench-peers $(BIN)/python .venv-bench
+	@$(BIN)/python -m pytest tests/bench -m bench -s -o timeout=5400
 
 soak: $(STAMP) ## the long run: 200 kills
 	@$(BIN)/python -m pytest tests -m soak -o timeout=7200
@@ -45,7 +46,15 @@ lock: ## renew requirements/dev.txt (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --generate-hashes \
 	    --custom-compile-command "make lock" --upgrade -o requirements/dev.txt
 
+lock-peers: ## renew requirements/peers/*.txt from the versions named beside them (needs uv)
+	for peer in focusweave:3.11 rawhdr:3.11 shinestacker:3.12 z-stackr:3.14; do \
+	    name=$${peer%%:*}; uv pip compile requirements/peers/$$name.in --universal --python-version $${peer##*:} \
+	        --generate-hashes --custom-compile-command "make lock-peers" --upgrade -o requirements/peers/$$name.txt \
+	        --no-emit-package pyside6 --no-emit-package pyside6-addons --no-emit-package pyside6-pdf \
+	        --no-emit-package pyside6-webengine || exit 1; \
+	done
+
 clean: ## remove the environment, caches and what demo and bench wrote
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info \
+	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info \
 	    demo-output bench-results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
