@@ -1,0 +1,176 @@
+"""The default: depth first, then each pixel blended from the frames around its depth, then the veil of nearer things taken off.
+
+The stack comes by twice. The first time only focus is looked at, at half size and coarser (`_focus_levels`). Then the depth is known,
+and with it which frames count where: the second time they are blended (`_blend`). What nearer things laid over farther ones at depth
+edges is taken off last (`_veil`): picking, even with the true depth, or a pyramid cannot do that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from stackcore.aligned import AlignedFrame, Pixels
+from stackcore.depth import MIN_CONFIDENCE, DepthMap
+from stackcore.methods import Fused, Setting
+from stackcore.methods._blend import Blend, View, small_view
+from stackcore.methods._blur_rate import BlurRate
+from stackcore.methods._focus_levels import FocusLevels, Sharpest
+from stackcore.methods._near_side import NearSide
+from stackcore.methods._rows import Bands, check, check_frame
+from stackcore.methods._veil import GAP, Surroundings, surroundings, unveil
+
+Floats = npt.NDArray[np.float32]
+
+NEAR = ("auto", "first", "last")
+"""Which end of the stack is nearer to the camera."""
+
+_JUMP = np.float32(1)
+
+
+class Unveil:
+    """Fuses one stack by depth and takes occlusion into account; see `stackcore.methods.Method`."""
+
+    passes = 2
+
+    def __init__(self, setting: Setting, *, unveil: bool = True, near: str = "auto") -> None:
+        """Reserve the state: about 4 bytes a pixel for the first pass, 11 for the second.
+
+        Args:
+            setting: what it is made for.
+            unveil: whether to take off what nearer things lay over farther ones.
+            near: whether the first or the last frames focus nearer; `auto` finds out from the pictures.
+
+        Raises:
+            ValueError: when `setting` or `near` is impossible.
+        """
+        check(setting)
+        if near not in NEAR:
+            raise ValueError(f"near is one of {', '.join(NEAR)}, not {near!r}")
+        self._setting = setting
+        self._unveil = unveil
+        self._near = near
+        self._bands = Bands(setting.threads)
+        self._levels: FocusLevels | None = FocusLevels(setting, self._bands)
+        self._rate = BlurRate()
+        self._side = NearSide()
+        self._indices: list[int] = []
+        self._second = 0
+        self._plan: _Plan | None = None
+
+    def add(self, frame: AlignedFrame, pass_number: int = 0) -> None:
+        """Take the next frame of the first or the second pass.
+
+        Raises:
+            ValueError: when it does not fit the setting, comes out of order, or differs from the first pass.
+        """
+        check_frame(self._setting, frame)
+        if pass_number == 0:
+            if self._levels is None or (self._indices and frame.index <= self._indices[-1]):
+                raise ValueError(f"frame {frame.index} comes out of order")
+            self._indices.append(frame.index)
+            small = self._levels.add(frame)
+            if self._unveil:
+                self._rate.add(frame, small)
+                self._side.add(frame, small)
+            return
+        if self._second >= len(self._indices) or frame.index != self._indices[self._second]:
+            raise ValueError(f"frame {frame.index} comes by for the second time in another order than before")
+        if self._plan is None:
+            self._plan = self._planned()
+        self._plan.add(frame, self._second)
+        self._second += 1
+
+    def preview(self) -> Pixels | None:
+        """None: before the end there is nothing to see."""
+        return None
+
+    def finish(self) -> Fused:
+        """Picture and depth.
+
+        Raises:
+            ValueError: when the second pass is not complete.
+        """
+        if self._plan is None or self._second != len(self._indices):
+            raise ValueError(
+                f"{self._second} of {len(self._indices)} frames came by twice; the picture needs all of them"
+            )
+        plan, self._plan = self._plan, None
+        sharpest = plan.sharpest
+        picture = plan.picture(self._bands)
+        del plan
+        return Fused(picture, self._depth(sharpest))
+
+    def close(self) -> None:
+        """End the threads, free the state; safe to call again."""
+        self._bands.close()
+        self._levels = None
+        self._plan = None
+
+    def _planned(self) -> _Plan:
+        assert self._levels is not None
+        sharpest = self._levels.sharpest()
+        self._levels = None
+        if not self._unveil or len(self._indices) < 2:
+            return _Plan(self._setting, self._bands, sharpest, len(self._indices), 0.0, near_first=True)
+        rate = self._rate.px_per_frame(sharpest)
+        first = self._side.first_is_near(sharpest, rate) if self._near == "auto" else self._near == "first"
+        return _Plan(self._setting, self._bands, sharpest, len(self._indices), rate, near_first=first)
+
+    def _depth(self, sharpest: Sharpest) -> DepthMap:
+        """At full size, in units of the frame index; jumps stay jumps."""
+        size = (self._setting.width, self._setting.height)
+        place = np.interp(sharpest.place, np.arange(len(self._indices)), self._indices).astype(np.float32)
+        known = sharpest.clearness >= np.float32(MIN_CONFIDENCE)
+        kernel = np.ones((3, 3), np.uint8)
+        jumps = (cv2.dilate(place, kernel) - cv2.erode(place, kernel) > _JUMP).astype(np.uint8)
+        smooth = cv2.resize(place, size, interpolation=cv2.INTER_LINEAR)
+        whole = cv2.resize(place, size, interpolation=cv2.INTER_NEAREST)
+        at_jump = cv2.resize(jumps, size, interpolation=cv2.INTER_NEAREST) > 0
+        np.copyto(smooth, whole, where=at_jump)
+        del whole
+        hole = cv2.resize((~known).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+        smooth[hole] = np.nan
+        confidence = cv2.resize(sharpest.clearness, size, interpolation=cv2.INTER_LINEAR)
+        return DepthMap(np.asarray(smooth, np.float32), np.asarray(confidence, np.float32))
+
+
+class _Plan:
+    """What the second pass collects."""
+
+    def __init__(
+        self, setting: Setting, bands: Bands, sharpest: Sharpest, frames: int, rate: float, near_first: bool
+    ) -> None:
+        self.sharpest = sharpest
+        self.rate = rate
+        self._around: Surroundings | None = None
+        if rate > 0:
+            last = np.float32(frames - 1)
+            away = _thinned(sharpest.place if near_first else last - sharpest.place)
+            self._around = surroundings(away, rate, frames)
+            view = self._around.view
+            if not near_first:
+                view = np.where(view >= 0, frames - 1 - view, -1).astype(np.int16)
+            self._view = View(view, setting)
+            sharpest = replace(sharpest, place=away if near_first else last - away)
+        self._blend = Blend(setting, bands, sharpest)
+
+    def add(self, frame: AlignedFrame, place: int) -> None:
+        self._blend.add(frame, place)
+        if self._around is not None and self._view.wants(place):
+            self._view.add(small_view(frame), place)
+
+    def picture(self, bands: Bands) -> Pixels:
+        picture = self._blend.picture()
+        if self._around is not None:
+            unveil(picture, self._around, self._view.picture, self.rate, bands)
+        return picture
+
+
+def _thinned(place: Floats) -> Floats:
+    """Near things a cell thinner where depth jumps: the focus window makes them as much too broad."""
+    farthest = cv2.dilate(place, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))
+    return np.asarray(np.where(farthest - place > np.float32(GAP), farthest, place), np.float32)
