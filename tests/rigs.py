@@ -34,6 +34,7 @@ limits: {max_um: 20000}
 plan: {near_um: 5000, far_um: 6100, step_um: 100}
 settle: {fixed_s: 0.2}
 preview: {threads: 1}
+finish: {enabled: false}
 """
 FRAMES = 12
 

@@ -13,11 +13,13 @@ from typing import Any
 
 from drivers.clock import Clock, SystemClock, VirtualClock
 from rigd.app import HALTED, Refused, Rig, RigFault, open_rig, warm_up
+from rigd.cli import finish
 from rigd.cli.exits import Exit
 from rigd.cli.failures import Stopped
 from rigd.cli.progress import Progress, say
 from rigd.config import ConfigError, RigConfig, from_dict, load
 from rigd.control.notices import Closed
+from rigd.finish import Finished
 from rigd.machine import events as ev
 from rigd.machine.state import Mode
 from rigd.preview import DEPTH, PREVIEW
@@ -43,6 +45,8 @@ class Outcome:
     """How far home was off at the end; None when it was not looked for."""
     lost_um: float = 0.0
     """An error of home above this means lost steps: half a step of the stack."""
+    finished: Finished | None = None
+    """What became of the fused picture; None where none is wanted."""
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -60,6 +64,7 @@ class Outcome:
             "coverage": coverage,
             "home_error_um": self.home_error_um,
             **{name.partition(".")[0]: path for name, path in files.items() if Path(path).exists()},
+            **finish.as_data(self.session, self.finished),
         }
 
 
@@ -75,6 +80,7 @@ def capture(options: argparse.Namespace) -> int:
         return await rig.start(name, planned.plan)
 
     outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
+    outcome.finished = finished_after(outcome, config, quiet=options.json)
     report(outcome, as_json=options.json)
     return Exit.DONE
 
@@ -91,6 +97,7 @@ def resume(options: argparse.Namespace) -> int:
         return await rig.resume(path)
 
     outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
+    outcome.finished = finished_after(outcome, config, quiet=options.json)
     report(outcome, as_json=options.json)
     return Exit.DONE
 
@@ -156,6 +163,13 @@ async def capture_with(
         )
 
 
+def finished_after(outcome: Outcome, config: RigConfig, *, quiet: bool) -> Finished | None:
+    """Fuse a stack that is complete, if the config wants it. The rig is closed by now, and safe."""
+    if outcome.closed is None or outcome.closed.outcome != "complete":
+        return None
+    return finish.after_capture(outcome.session, config.finish, quiet=quiet)
+
+
 def report(outcome: Outcome, *, as_json: bool, extra: dict[str, Any] | None = None) -> None:
     """Say what a capture came to, and verify it. Raises `Stopped` when it is not whole."""
     found = verify(outcome.session)
@@ -171,6 +185,8 @@ def report(outcome: Outcome, *, as_json: bool, extra: dict[str, Any] | None = No
     for name, label in (("preview", "preview"), ("depth", "depth map"), ("record", "record")):
         if name in data:
             print(f"  {label:10s} {data[name]}")
+    for line in finish.lines(outcome.session, outcome.finished, known={DEPTH}):
+        print(line)
     if outcome.closed is not None and outcome.closed.results is not None:
         print(f"  coverage   {outcome.closed.results.text}")
     if outcome.home_error_um is not None:

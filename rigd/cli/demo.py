@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rigd.app import Rig
-from rigd.cli.capture import capture_with, clock_for, report
+from rigd.cli.capture import capture_with, clock_for, finished_after, report
 from rigd.cli.exits import Exit
 from rigd.cli.failures import Stopped
 from rigd.config import demo_path, load
@@ -56,7 +56,10 @@ def demo(options: argparse.Namespace) -> int:
     if not options.json:
         print("rigd demo: a simulated rig photographs a stack. Nothing real moves.", flush=True)
     outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
-    quality = against_truth(outcome.session, *truths[0])
+    quality = against_truth(
+        outcome.session, *truths[0]
+    )  # of the preview, before its depth map gives way to the final one
+    outcome.finished = finished_after(outcome, config, quiet=options.json)
     step_um = steps[0]
     extra = {
         "psnr_db": round(quality.psnr_db, 2),

@@ -26,6 +26,8 @@ class Exit(enum.IntEnum):
     """A session is damaged, not what was asked for, or cannot be read."""
     STORAGE = 8
     """A disk is full or cannot be written."""
+    FUSION = 9
+    """The session is complete, but its pictures could not be fused. `rigd finish` tries again."""
     INTERRUPTED = 130
     """Ctrl-C or a signal; the stack can be resumed."""
 

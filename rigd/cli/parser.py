@@ -63,7 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"rigd {rigd.__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for add in (_demo, _run, _capture, _resume, _plan, _check, _sessions, _states):
+    for add in (_demo, _run, _capture, _resume, _finish, _plan, _check, _sessions, _states):
         add(commands)
     return parser
 
@@ -172,6 +172,26 @@ def _resume(commands: Any) -> None:
         "--root", type=Path, default=Path("sessions"), metavar="DIR", help="folder of all sessions"
     )
     _time_option(parser)
+    _json_option(parser)
+
+
+def _finish(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "finish",
+        "finish:finish",
+        "make the fused picture and the depth map of a complete session",
+        more=(
+            "As its own config says under `finish:`, or as another config does. Done by itself after every capture where "
+            "`finish.enabled` is true; this is for one that failed, was interrupted, or is wanted otherwise."
+        ),
+        examples=(
+            "  rigd finish sessions/20261121T180311Z-beetle\n"
+            "  rigd finish sessions/20261121T180311Z-beetle --config rig.yaml --set finish.method=weighted\n"
+        ),
+    )
+    parser.add_argument("session", type=Path, help="the session's folder")
+    _config_options(parser, required=False)
     _json_option(parser)
 
 

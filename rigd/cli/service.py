@@ -11,7 +11,9 @@ from drivers.clock import SystemClock
 from rigd.app import RESTING, Refused, Rig, RigFault, open_rig, warm_up
 from rigd.cli.exits import Exit
 from rigd.config import RigConfig, load
-from rigd.control.notices import Changed, Notice
+from rigd.control.notices import Changed, Closed, Notice
+from rigd.finishing import Finisher, serve
+from rigd.health import HealthReader
 from rigd.machine import events as ev
 from rigd.machine.state import Mode, State
 from rigd.session import Overview, SessionError, survey
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 
 REOPEN_S = 10.0
 """Between two looks for a part that is not there."""
+BUSY = frozenset({Mode.HOMING, Mode.MOVING, Mode.CAPTURING, Mode.STOPPING})
+"""What fusing must not disturb."""
 IDLE_TICK_S = 1.0
 """How often an idle control loop goes round when no watchdog asks for more."""
 
@@ -43,18 +47,32 @@ async def _serve(config: RigConfig) -> None:
     notifier.status("compiling kernels")
     warm_up()
     notifier.status("opening the rig")
-    async with open_rig(
-        config, clock, on_progress=watchdog.progress, progress_s=watchdog.tick_s or IDLE_TICK_S, strict=False
-    ) as rig:
-        rig.controller.listen(_Announcer(notifier))
-        unfinished = [seen for seen in survey(config.storage.sessions) if seen.unfinished]
-        notifier.ready(_words(rig.state, unfinished))
-        log.info("ready: %s", _words(rig.state, unfinished))
-        serving = asyncio.create_task(_serve_rig(rig, unfinished))
-        await stopped.wait()
-        notifier.stopping()
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+    fusing: list[asyncio.Task[None]] = []
+    try:
+        async with open_rig(
+            config,
+            clock,
+            on_progress=watchdog.progress,
+            progress_s=watchdog.tick_s or IDLE_TICK_S,
+            strict=False,
+        ) as rig:
+            rig.controller.listen(_Announcer(notifier))
+            finishing = _Finishing(rig)
+            rig.controller.listen(finishing)
+            unfinished = [seen for seen in survey(config.storage.sessions) if seen.unfinished]
+            notifier.ready(_words(rig.state, unfinished))
+            log.info("ready: %s", _words(rig.state, unfinished))
+            serving = asyncio.create_task(_serve_rig(rig, unfinished))
+            fusing.append(asyncio.create_task(finishing.serve()))
+            await stopped.wait()
+            notifier.stopping()
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+    finally:
+        # The rail stands by now: nothing had to wait for this.
+        for task in fusing:
+            task.cancel()
+        await asyncio.gather(*fusing, return_exceptions=True)
 
 
 async def _serve_rig(rig: Rig, unfinished: list[Overview]) -> None:
@@ -97,6 +115,31 @@ async def _begin(rig: Rig, unfinished: list[Overview]) -> None:
                 seen.planned,
                 seen.path,
             )
+
+
+class _Finishing:
+    """Fuses complete sessions while the rig rests, and stands still while it does not."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._more = asyncio.Event()
+        self._finisher = Finisher(HealthReader(rig.config.storage.sessions).read, self._busy)
+
+    def __call__(self, notice: Notice) -> None:
+        if isinstance(notice, Changed):
+            self._finisher.look()
+        elif isinstance(notice, Closed):
+            self._more.set()
+
+    async def serve(self) -> None:
+        """Until cancelled. That nothing can be fused is no reason for a rig to stop."""
+        try:
+            await serve(self._finisher, self._rig.config.storage.sessions, self._more)
+        except Exception:
+            log.exception("fusing has ended; sessions stay as they are, and rigd finish does it by hand")
+
+    def _busy(self) -> str:
+        return f"the rig is {self._rig.state.mode}" if self._rig.state.mode in BUSY else ""
 
 
 class _Announcer:

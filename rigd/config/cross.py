@@ -11,9 +11,11 @@ from pathlib import Path
 
 from drivers import registry
 from rigd.config import cross_plan
+from rigd.config.model import Finish
 from rigd.config.parts import Parts
 from rigd.config.problems import Problem
 from rigd.config.units import plain_number as number
+from stackcore import catalogue
 
 Check = Callable[[Parts], Iterator[Problem]]
 
@@ -87,6 +89,47 @@ def align_knows_the_pupil(parts: Parts) -> Iterator[Problem]:
         yield parts.problem("preview.align", message, fix)
 
 
+def finish_knows_its_options(parts: Parts) -> Iterator[Problem]:
+    """The fusion method has the options that are set."""
+    finish = parts.finish
+    if finish is None:
+        return
+    entry = catalogue.find(finish.method)
+    for name, value in finish.options.items():
+        try:
+            entry.values({name: value})
+        except catalogue.BadOption as error:
+            yield parts.problem(f"finish.options.{name}", error.why, f"finish.method is {finish.method}")
+
+
+def finish_has_a_surface(parts: Parts) -> Iterator[Problem]:
+    """A surface is made of depth, which not every method knows."""
+    finish = parts.finish
+    if finish is None or catalogue.find(finish.method).depth:
+        return
+    for name in _surfaces(finish):
+        others = " or ".join(name for name, entry in catalogue.METHODS.items() if entry.depth)
+        yield parts.problem(
+            f"finish.{name}", f"method {finish.method} knows no depth", f"use method: {others}"
+        )
+
+
+def finish_has_a_scale(parts: Parts) -> Iterator[Problem]:
+    """A surface needs the size of a pixel to have a scale."""
+    finish = parts.finish
+    if finish is None or finish.um_per_px is not None:
+        return
+    for name in _surfaces(finish):
+        fix = "add um_per_px: <size of a pixel on the subject>"
+        yield parts.problem(
+            f"finish.{name}", "the surface's width and height have no scale without um_per_px", fix
+        )
+
+
+def _surfaces(finish: Finish) -> list[str]:
+    return [name for name, on in (("mesh", finish.mesh != "off"), ("points", finish.points)) if on]
+
+
 def simulated_together(parts: Parts) -> Iterator[Problem]:
     """The simulated camera looks at the world in which the simulated rail moves."""
     rail, camera = parts.device("rail"), parts.device("camera")
@@ -152,7 +195,15 @@ CHECKS: tuple[Check, ...] = (
     park_within_limits,
     jog_on_the_rail,
     align_knows_the_pupil,
+    finish_knows_its_options,
+    finish_has_a_surface,
     simulated_together,
     pins_used_once,
 )
-ADVICE: tuple[Check, ...] = (drivers_to_come, releases_in_use, folders_there, settle_at_all)
+ADVICE: tuple[Check, ...] = (
+    drivers_to_come,
+    releases_in_use,
+    folders_there,
+    settle_at_all,
+    finish_has_a_scale,
+)

@@ -14,6 +14,7 @@ from rigd.config.model import (
     Capture,
     Checks,
     DriverConfig,
+    Finish,
     Jog,
     Limits,
     PlanSection,
@@ -37,6 +38,7 @@ PLAIN_SECTIONS: Mapping[str, type[Section]] = {
     "settle": Settle,
     "capture": Capture,
     "preview": Preview,
+    "finish": Finish,
     "storage": Storage,
     "service": Service,
 }

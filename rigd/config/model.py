@@ -120,6 +120,45 @@ class Preview(Section):
     """Threads of the merging kernel."""
 
 
+class Finish(Section):
+    """What becomes of a stack when its last frame is in: the fused picture and the depth map, by `stackcore`, beside the frames."""
+
+    enabled: bool = True
+    """Whether every complete stack is finished. `rigd finish` does it by hand."""
+    method: Literal["pyramid", "weighted", "argmax", "wavelet", "labels", "depth"] = "pyramid"
+    """How frames are fused; `stackcore methods` says what each is for."""
+    options: dict[str, bool | int | float | str] = {}
+    """Of the method, by name."""
+    picture: Literal["tif", "png", "jpg"] = "tif"
+    """Format of the fused picture."""
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 95
+    """Of a `jpg`."""
+    depth: bool = True
+    """Depth map and its confidence at full size, in place of the preview's."""
+    depth_picture: bool = True
+    """Depth map in colours, with legend and scale."""
+    mesh: Literal["off", "glb", "ply"] = "off"
+    """The surface as triangles."""
+    points: bool = False
+    """The surface as a cloud of points."""
+    um_per_px: Positive | None = None
+    """Size of a pixel on the subject, for scale bar, mesh and points."""
+    align: bool = True
+    """Find out how each frame lies on the first. Off: they lie on each other."""
+    even: bool = True
+    """Even out exposure and colour from frame to frame."""
+    orthographic: bool = False
+    """Every depth at the same size, instead of in the first frame's perspective."""
+    slab_frames: Annotated[int, Field(ge=2)] | None = None
+    """Fuse so many frames at a time into a picture each, then those: for hairs that cross."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 2
+    """At most so many work at once, at the lowest priority."""
+    memory_mb: Annotated[float, Field(ge=200)] | None = None
+    """At most this much memory. Default: three quarters of what is free when it begins."""
+    max_temperature_c: Annotated[float, Field(ge=30, le=100)] = 78.0
+    """It waits while the processor is hotter than this, is throttled, or a stack is being taken."""
+
+
 class Storage(Section):
     """Where sessions go."""
 
@@ -165,6 +204,8 @@ class RigConfig(Section):
     """How a stack is taken and how it ends."""
     preview: Preview = Preview()
     """The picture that grows during the run."""
+    finish: Finish = Finish()
+    """What becomes of a stack when its last frame is in."""
     storage: Storage = Storage()
     """Where sessions go."""
     service: Service = Service()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from drivers.base import CameraCapabilities, DriverError, RailCapabilities
-from rigd.config.model import Capture, DriverConfig, Jog, Limits, PlanSection, Preview, Settle
+from rigd.config.model import Capture, DriverConfig, Finish, Jog, Limits, PlanSection, Preview, Settle
 from rigd.config.problems import Problem
 from rigd.config.source import Source
 
@@ -86,6 +86,11 @@ class Parts:
     def preview(self) -> Preview | None:
         """The growing picture."""
         return self._get("preview", Preview)
+
+    @property
+    def finish(self) -> Finish | None:
+        """What becomes of a complete stack."""
+        return self._get("finish", Finish)
 
     def problem(self, path: str, message: str, fix: str) -> Problem:
         """A problem at the value of a dotted path, or at the nearest thing around it that is in the file."""
