@@ -68,13 +68,14 @@ def after_capture(session: Path, config: Finish, *, quiet: bool) -> Finished | N
 
 def fuse(session: Path, config: Finish, *, quiet: bool) -> Finished:
     """Finish a session now, with progress on standard error. Raises as `Finisher.finish` does, and `Stopped` on a signal."""
-    if not quiet:
-        say("fusing the stack")
+    try:
+        return asyncio.run(_until_stopped(session, config, quiet=quiet))
+    except KeyboardInterrupt:
+        raise _stopped(signal.SIGINT, session) from None
+
+
+async def _until_stopped(session: Path, config: Finish, *, quiet: bool) -> Finished:
     finisher = Finisher(HealthReader(session).read, quiet=quiet)
-    return asyncio.run(_until_stopped(finisher, session, config))
-
-
-async def _until_stopped(finisher: Finisher, session: Path, config: Finish) -> Finished:
     loop = asyncio.get_running_loop()
     work = asyncio.create_task(finisher.finish(session, config))
     seen: list[signal.Signals] = []
@@ -86,18 +87,22 @@ async def _until_stopped(finisher: Finisher, session: Path, config: Finish) -> F
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
         loop.add_signal_handler(number, stop, number)
+    if not quiet:
+        say("fusing the stack")
     try:
         return await work
     except asyncio.CancelledError:
         if not seen:
             raise
-        raise Stopped(
-            Exit.INTERRUPTED,
-            f"stopped by {seen[0].name}; the stack is complete, fuse it with: rigd finish {session}",
-        ) from None
+        raise _stopped(seen[0], session) from None
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+def _stopped(number: signal.Signals, session: Path) -> Stopped:
+    why = f"stopped by {number.name}; the stack is complete, fuse it with: rigd finish {session}"
+    return Stopped(Exit.INTERRUPTED, why)
 
 
 def as_data(session: Path, done: Finished | None) -> dict[str, Any]:

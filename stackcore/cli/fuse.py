@@ -236,6 +236,8 @@ def _watching(options: argparse.Namespace, pushed: Pushed, interrupts: Interrupt
     thread = threading.Thread(target=run, name="watch", daemon=True)
     thread.start()
     interrupts.first(end)
+    if not (options.quiet or options.json):
+        say(f"watching {folder}; Ctrl-C ends it and makes the result")
     try:
         yield
     except StackError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import selectors
 import signal
@@ -112,3 +113,52 @@ def test_the_daemon_resumes_an_unfinished_session_when_told_to(rig, tmp_path):
         process.communicate()
         manager.socket.close()
     assert verify(seen.path).overview.outcome == "complete"
+
+
+FUSING = SMALL.replace("finish: {enabled: false}", "finish: {method: argmax, align: false, threads: 1}")
+
+
+def test_the_daemon_fuses_what_is_pending_and_ends_in_order(tmp_path):
+    config = tmp_path / "rig.yaml"
+    config.write_text(f"{FUSING}\nstorage: {{sessions: {tmp_path / 'sessions'}}}\n")
+    captured = rigd("capture", "--config", config, "--virtual-time")
+    _, err = captured.communicate(timeout=120)
+    assert captured.returncode == Exit.DONE, err
+    (session,) = (tmp_path / "sessions").iterdir()
+    manifest = json.loads((session / "session.json").read_text())
+    del manifest["finish"], manifest["files"]["fused.tif"]
+    (session / "fused.tif").unlink()
+    (session / "session.json").write_text(
+        json.dumps(manifest)
+    )  # as if the power had gone after the last frame
+    process = rigd("run", "--config", config, "-v")
+    for line in process.stderr:
+        if "is finished" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == Exit.DONE, err
+    assert "Traceback" not in err
+    assert (session / "fused.tif").is_file()
+    assert verify(session).whole, verify(session).problems
+
+
+def test_a_signal_while_it_fuses_leaves_a_complete_session_to_be_fused_later(tmp_path):
+    config = tmp_path / "rig.yaml"
+    config.write_text(f"{FUSING}\nstorage: {{sessions: {tmp_path / 'sessions'}}}\n")
+    process = rigd("capture", "--config", config, "--virtual-time")
+    for line in process.stderr:
+        if "fusing the stack" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    (seen,) = survey(tmp_path / "sessions")
+    assert seen.outcome == "complete"
+    assert verify(seen.path).whole
+    assert not (seen.path / ".finish").exists()
+    assert process.returncode == Exit.INTERRUPTED, (out, err)
+    assert f"rigd finish {seen.path}" in err
+    later = rigd("finish", seen.path)
+    _, err = later.communicate(timeout=60)
+    assert later.returncode == Exit.DONE, err
+    assert (seen.path / "fused.tif").is_file()

@@ -19,7 +19,7 @@ from rigd.cli.parser import make_parser, run_command_line
 from rigd.session import survey
 from tests.rigs import FRAMES, SMALL
 
-COMMANDS = ("demo", "run", "capture", "resume", "plan", "check", "sessions", "states")
+COMMANDS = ("demo", "run", "capture", "resume", "finish", "plan", "check", "sessions", "states")
 
 
 @pytest.fixture
