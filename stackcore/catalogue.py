@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 Value = bool | int | float | str
 
-DEFAULT = "pyramid"
+DEFAULT = "unveil"
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
@@ -167,10 +167,24 @@ _MEMORY = Option(
 
 _ENTRIES = (
     Entry(
+        "unveil",
+        "stackcore.methods.unveil:Unveil",
+        "blended along the depth, the blur of near things taken off what lies behind them; two passes, for nearly everything",
+        (
+            Option("unveil", bool, True, "take the blur of nearer things off what lies behind them"),
+            Option(
+                "near",
+                str,
+                "auto",
+                "which frames focus nearer; auto finds out from the pictures",
+                choices=("auto", "first", "last"),
+            ),
+        ),
+    ),
+    Entry(
         "pyramid",
         "stackcore.methods.pyramid:Pyramid",
-        "Laplacian pyramid in one pass, with the blur of near things taken out at depth edges; for nearly everything",
-        (Option("unveil", bool, True, "take the blur of nearer things out of what lies behind them"),),
+        "Laplacian pyramid in one pass; for frames that come by only once",
     ),
     Entry(
         "weighted",

@@ -6,6 +6,8 @@ that count anywhere: of most frames a small share.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +29,7 @@ BREADTHS = (0.42, 0.7, 1.1, 1.6)
 CLEARNESS = (0.86, 0.6, 0.34)
 """A cell whose peak stands less clear of noise than each of these takes one breadth more."""
 
-_TILE = 128
+_TILE = 64
 _WHOLE = 248
 """The weights of a pixel add up to about this: with 255 as the brightest value the sums fit 16 bits, rounding included."""
 
@@ -52,12 +54,7 @@ class Blend:
             breadth += sharpest.clearness < np.float32(limit)
         self._breadth = breadth
         self._weights = _weights()
-        reach = np.array([np.flatnonzero(row)[-1] + 1 for row in self._weights])[breadth] / 16
-        place = sharpest.place
-        self._tiles = [
-            (first, end, left, right, float((place - reach)[cells].min()), float((place + reach)[cells].max()))
-            for first, end, left, right, cells in _tiles(setting.height, setting.width, place.shape)
-        ]
+        self._tiles = _Tiles(setting, sharpest.place, self._reach()[breadth])
 
     def add(self, frame: AlignedFrame, place: int) -> None:
         """Add a frame, the `place`-th of the stack."""
@@ -66,32 +63,30 @@ class Blend:
             self._picture = frame.pixels.copy()
         gain = np.rint(frame.gain[: self._channels] * 4096).astype(np.int64)
         numbers = np.concatenate([gain, [frame.full_scale, place * PLACES]]).astype(np.int64)
-        shown = _shown_cells(frame, self._total.shape) if frame.moved else self._shown
-        lines = frame.pixels.reshape(frame.shape[0], -1)
-        lines = lines.view()
+        lines = frame.pixels.reshape(frame.shape[0], -1).view()
         lines.flags.writeable = False
-        due = [tile for tile in self._tiles if tile[4] <= place <= tile[5]]
+        due = self._tiles.due(place)
 
         def work(first_tile: int, end_tile: int) -> None:
-            for first, end, left, right, _, _ in due[first_tile:end_tile]:
+            for tile in due[first_tile:end_tile]:
+                source, top, start = lines, 0, 0
                 if frame.moved:
-                    source, top, start = _resampled(frame, first, end, left, right), first, left
-                else:
-                    source, top, start = lines, 0, 0
+                    source, top, start = _resampled(frame, tile), tile.first, tile.left
+                    self._shown[tile.cells] = _shown_cells(frame, tile)
                 blend(
                     source,
                     self._channels,
                     top,
                     start,
-                    first,
-                    end,
-                    left,
-                    right,
+                    tile.first,
+                    tile.end,
+                    tile.left,
+                    tile.right,
                     numbers,
                     self._depth,
                     self._breadth,
                     self._weights,
-                    shown,
+                    self._shown,
                     self._total,
                     self._sums,
                 )
@@ -110,6 +105,10 @@ class Blend:
         self._bands.run(lines.shape[0], work)
         del self._sums
         return picture
+
+    def _reach(self) -> Floats:
+        """How far from a cell's depth frames count, for each breadth."""
+        return np.asarray([(np.flatnonzero(row)[-1] + 1) / 16 for row in self._weights], np.float32)
 
 
 class View:
@@ -168,41 +167,78 @@ def _weights() -> npt.NDArray[np.uint16]:
     return table
 
 
-def _tiles(
-    height: int, width: int, cells: tuple[int, int]
-) -> list[tuple[int, int, int, int, tuple[slice, slice]]]:
-    """(first row, end row, left, right, its cells) of tiles that cover a picture; all begin at even pixels."""
-    found = []
-    for first in range(0, max(1, height), _TILE):
-        end = min(height, first + _TILE)
-        rows = slice(min(first // 2, cells[0] - 1), max((end + 1) // 2, first // 2 + 1))
-        for left in range(0, max(1, width), _TILE):
-            right = min(width, left + _TILE)
-            columns = slice(min(left // 2, cells[1] - 1), max((right + 1) // 2, left // 2 + 1))
-            found.append((first, end, left, right, (rows, columns)))
-    return found
+@dataclass(frozen=True)
+class _Tile:
+    """A part of the picture, and the cells in it; begins at even pixels."""
+
+    first: int
+    end: int
+    left: int
+    right: int
+    cells: tuple[slice, slice]
 
 
-def _resampled(frame: AlignedFrame, first: int, end: int, left: int, right: int) -> Pixels:
+class _Tiles:
+    """Which parts of the picture each frame counts in."""
+
+    _BITS = 64
+
+    def __init__(self, setting: Setting, place: Floats, reach: Floats) -> None:
+        lowest = np.maximum(np.ceil(place - reach), 0)
+        highest = np.floor(place + reach)
+        self._shrink = max(1.0, (float(highest.max()) + 1) / self._BITS)
+        low = (lowest / self._shrink).astype(np.uint64)
+        high = np.minimum(highest / self._shrink, self._BITS - 1).astype(np.uint64)
+        one = np.uint64(1)
+        # Bits low to high: all up to `high`, without all below `low`. A shift by 64 is not defined, hence 2 << high.
+        bits = ((np.uint64(2) << high) - one) & ~((one << low) - one)
+        rows = np.arange(0, place.shape[0], _TILE // 2)
+        columns = np.arange(0, place.shape[1], _TILE // 2)
+        self._bits = np.bitwise_or.reduceat(np.bitwise_or.reduceat(bits, rows, axis=0), columns, axis=1)
+        self._tiles = [[self._tile(setting, place.shape, int(r), int(c)) for c in columns] for r in rows]
+
+    def due(self, place: int) -> list[_Tile]:
+        """The parts in which the `place`-th frame counts."""
+        bit = np.uint64(min(int(place / self._shrink), self._BITS - 1))
+        wanted = (self._bits >> bit) & np.uint64(1)
+        return [self._tiles[r][c] for r, c in zip(*np.nonzero(wanted), strict=True)]
+
+    @staticmethod
+    def _tile(setting: Setting, cells: tuple[int, ...], row: int, column: int) -> _Tile:
+        below, after = min(row + _TILE // 2, cells[0]), min(column + _TILE // 2, cells[1])
+        # The last row and column of an odd picture belong to the cell before.
+        end = setting.height if below == cells[0] else 2 * below
+        right = setting.width if after == cells[1] else 2 * after
+        return _Tile(2 * row, end, 2 * column, right, (slice(row, below), slice(column, after)))
+
+
+def _resampled(frame: AlignedFrame, tile: _Tile) -> Pixels:
     """A part of a frame on the reference, bicubic, (rows, columns * channels), read only."""
-    a, b, c = frame.matrix[0]
-    d, e, f = frame.matrix[1]
+    (a, b, c), (d, e, f) = frame.matrix
+    left, first = tile.left, tile.first
     shifted = np.array([[a, b, a * left + b * first + c], [d, e, d * left + e * first + f]])
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    size = (right - left, end - first)
+    size = (tile.right - left, tile.end - first)
     part = cv2.warpAffine(frame.pixels, shifted, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    lines = np.asarray(part).reshape(end - first, -1)
+    lines = np.asarray(part).reshape(size[1], -1)
     lines.flags.writeable = False
     return lines  # type: ignore[return-value]
 
 
-def _shown_cells(frame: AlignedFrame, cells: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Which cells a frame shows whole."""
+def _shown_cells(frame: AlignedFrame, tile: _Tile) -> npt.NDArray[np.bool_] | bool:
+    """Which cells of a tile a frame shows whole."""
     height, width = frame.shape
-    a, b, c = frame.matrix[0]
-    d, e, f = frame.matrix[1]
-    x = (2 * np.arange(cells[1], dtype=np.float32) + np.float32(0.5))[None, :]
-    y = (2 * np.arange(cells[0], dtype=np.float32) + np.float32(0.5))[:, None]
-    u = np.float32(a) * x + np.float32(b) * y + np.float32(c)
-    v = np.float32(d) * x + np.float32(e) * y + np.float32(f)
-    return ((u >= 2) & (u <= width - 3) & (v >= 2) & (v <= height - 3)).astype(np.uint8)
+    (a, b, c), (d, e, f) = frame.matrix
+    x = 2 * np.arange(tile.cells[1].start, tile.cells[1].stop) + 0.5
+    y = 2 * np.arange(tile.cells[0].start, tile.cells[0].stop)[:, None] + 0.5
+    # A similarity keeps corners outermost: where they lie inside all do.
+    corners_x, corners_y = x[[0, -1]], y[[0, -1]]
+    if _inside(a * corners_x + b * corners_y + c, d * corners_x + e * corners_y + f, height, width).all():
+        return True
+    return _inside(a * x + b * y + c, d * x + e * y + f, height, width)
+
+
+def _inside(
+    u: npt.NDArray[np.float64], v: npt.NDArray[np.float64], height: int, width: int
+) -> npt.NDArray[np.bool_]:
+    return (u >= 2) & (u <= width - 3) & (v >= 2) & (v <= height - 3)

@@ -34,6 +34,12 @@ CLEAR = 4.5
 """A cell's depth is taken from a level where its highest energy is so many times that of noise alone. With this window the 99th
 percentile of the highest of 24 energies of pure noise is 4.6 times the floor (`stackcore.depth.noise_peak`)."""
 
+KAPPA = 0.07
+DECAY = 0.7
+STRAY = 0.05
+STRAY_PX = 12
+"""At the ends of a stack, what has less than this share of the highest energy so near it is taken for stray light."""
+
 _FINE = np.float32(16)
 """Values of the smaller pictures are kept 16 times as large, as uint16: averages have fractions."""
 _GAIN = np.float32(16)
@@ -85,10 +91,11 @@ class FocusLevels:
         self._luma: npt.NDArray[np.uint8] | None = None
         self.frames = 0
 
-    def add(self, frame: AlignedFrame) -> Pixels:
-        """Look at the next frame; gives it back at half size."""
+    def add(self, frame: AlignedFrame) -> list[Pixels]:
+        """Look at the next frame; gives it back at half size and smaller, not resampled."""
         scale = 1.0
-        small = picture = halved(frame.pixels)
+        picture = halved(frame.pixels)
+        pictures = []
         gain = float(frame.gain.mean()) ** 2 if frame.channels == 3 else float(frame.gain[0]) ** 2
         for number, level in enumerate(self.levels):
             scale *= 2
@@ -96,6 +103,7 @@ class FocusLevels:
                 picture = np.left_shift(picture, np.uint16(4), dtype=np.uint16)
             if number:
                 picture = _resized(picture, level.shape)
+            pictures.append(picture)
             self._look(level, picture, number)
             energy = level.energy
             if frame.moved:
@@ -107,26 +115,37 @@ class FocusLevels:
         if self._luma is None:
             self._luma = self._luma_of(picture)
         self.frames += 1
-        return small
+        return pictures
 
     def sharpest(self) -> Sharpest:
-        """Depth at the finest level that shows it, of all cells."""
+        """Depth at the finest level that shows it, of all cells; of cells that no level shows, that of the cells around."""
         place: Floats | None = None
         clearness: Floats | None = None
         for level in reversed(self.levels):
-            own, ratio = self._peaks(level)
-            clear = np.clip(1 - np.float32(3) / np.maximum(ratio, np.float32(1e-3)), 0, 1)
+            own, ratio, stray = self._peaks(level)
+            shown = (ratio >= CLEAR) & ~stray
+            if place is not None:
+                size = (level.shape[1], level.shape[0])
+                below = cv2.resize(place, size, interpolation=cv2.INTER_LINEAR)
+                coarse = cv2.resize(ratios, size, interpolation=cv2.INTER_LINEAR)
+                shown &= (ratio >= np.float32(KAPPA) * coarse) | (np.abs(own - below) < np.float32(1.5))
+            ratios = ratio if place is None else np.maximum(ratio, np.float32(DECAY) * coarse)
+            clear = np.clip(1 - np.float32(3) / np.maximum(ratio, np.float32(1e-3)), 0, 1) * shown
             if place is None or clearness is None:
-                place, clearness = own, clear * (ratio >= CLEAR)
+                place, clearness = own, clear
+                strays = stray
                 continue
             size = (level.shape[1], level.shape[0])
             below = cv2.resize(place, size, interpolation=cv2.INTER_LINEAR)
             sure = cv2.resize(clearness, size, interpolation=cv2.INTER_LINEAR)
-            take = cv2.medianBlur((ratio >= CLEAR).astype(np.uint8), 5) > 0
+            take = cv2.medianBlur(shown.astype(np.uint8), 5) > 0
+            strays = (cv2.resize(strays.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0) & ~take
             place = np.where(take, own, below).astype(np.float32)
             clearness = np.where(take, clear, sure * np.float32(0.7)).astype(np.float32)
         assert place is not None
         assert clearness is not None
+        if strays.any():
+            place = _filled(place, strays)
         return Sharpest(_median(place), clearness)
 
     def _look(self, level: _Level, picture: Pixels, number: int) -> None:
@@ -173,8 +192,12 @@ class FocusLevels:
             return np.asarray(values, np.uint8)
         return np.asarray(values >> (8 if self._full_scale > 255 else 4), np.uint8)
 
-    def _peaks(self, level: _Level) -> tuple[Floats, Floats]:
-        """Place of the peak between frames, and how many times the noise it is; fitted as in `stackcore.depth`."""
+    def _peaks(self, level: _Level) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+        """Place of the peak between frames, how many times the noise it is, and whether it is stray light.
+
+        The peak is fitted as in `stackcore.depth`. Beside a bright edge a flat place gets most of its energy where the edge is
+        farthest out of focus, at an end of the stack, and has it from the edge.
+        """
         floor = self._floor(level)
         place = np.empty(level.shape, np.float32)
         ratio = np.empty(level.shape, np.float32)
@@ -202,7 +225,13 @@ class FocusLevels:
             ratio[first:end] = best / np.maximum(own, np.float32(1e-3))
 
         self._bands.run(level.shape[0], band, _BAND_ROWS)
-        return _median(place), ratio
+        frame = level.state[:, FRAME]
+        ends = (frame == 0) | (frame == last)
+        if not ends.any():
+            return _median(place), ratio, ends
+        best = energy_of(level.state[:, BEST])
+        around = cv2.dilate(best, np.ones((2 * STRAY_PX + 1, 2 * STRAY_PX + 1), np.uint8))
+        return _median(place), ratio, ends & (best < np.float32(STRAY) * around)
 
     def _floor(self, level: _Level) -> Floats:
         """Energy of noise alone by brightness: the lowest of the frames' 10th percentiles, as `stackcore.scores.NoiseFloor`."""
@@ -259,3 +288,19 @@ def _median(place: Floats) -> Floats:
     """The median of 5 x 5: a place that fits none of its neighbours is an error."""
     whole = np.rint(place * _PLACES).astype(np.uint16)
     return np.asarray(cv2.medianBlur(whole, 5), np.float32) / np.float32(_PLACES)
+
+
+def _filled(place: Floats, holes: npt.NDArray[np.bool_]) -> Floats:
+    """Holes take the mean of what is around them, from ever farther away until something is there."""
+    weight = (~holes).astype(np.float32)
+    means = [(place * weight, weight)]
+    while min(means[-1][1].shape) > 2 and float(means[-1][1].min()) == 0:
+        size = ((means[-1][1].shape[1] + 1) // 2, (means[-1][1].shape[0] + 1) // 2)
+        means.append(tuple(cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in means[-1]))  # type: ignore[arg-type]
+    total, share = means[-1]
+    filled = np.asarray(total / np.maximum(share, np.float32(1e-6)), np.float32)
+    for total, share in reversed(means[:-1]):
+        size = (share.shape[1], share.shape[0])
+        far = cv2.resize(filled, size, interpolation=cv2.INTER_LINEAR)
+        filled = np.where(share > 0, total / np.maximum(share, np.float32(1e-6)), far).astype(np.float32)
+    return filled

@@ -72,10 +72,10 @@ class Unveil:
             if self._levels is None or (self._indices and frame.index <= self._indices[-1]):
                 raise ValueError(f"frame {frame.index} comes out of order")
             self._indices.append(frame.index)
-            small = self._levels.add(frame)
+            pictures = self._levels.add(frame)
             if self._unveil:
-                self._rate.add(frame, small)
-                self._side.add(frame, small)
+                self._rate.add(frame, pictures[0])
+                self._side.add(frame, pictures)
             return
         if self._second >= len(self._indices) or frame.index != self._indices[self._second]:
             raise ValueError(f"frame {frame.index} comes by for the second time in another order than before")
@@ -115,7 +115,7 @@ class Unveil:
         sharpest = self._levels.sharpest()
         self._levels = None
         if not self._unveil or len(self._indices) < 2:
-            return _Plan(self._setting, self._bands, sharpest, len(self._indices), 0.0, near_first=True)
+            return _Plan(self._setting, self._bands, sharpest, len(self._indices), 0.0, near_first=None)
         rate = self._rate.px_per_frame(sharpest)
         first = self._side.first_is_near(sharpest, rate) if self._near == "auto" else self._near == "first"
         return _Plan(self._setting, self._bands, sharpest, len(self._indices), rate, near_first=first)
@@ -142,12 +142,12 @@ class _Plan:
     """What the second pass collects."""
 
     def __init__(
-        self, setting: Setting, bands: Bands, sharpest: Sharpest, frames: int, rate: float, near_first: bool
+        self, setting: Setting, bands: Bands, sharpest: Sharpest, frames: int, rate: float, near_first: bool | None
     ) -> None:
         self.sharpest = sharpest
         self.rate = rate
         self._around: Surroundings | None = None
-        if rate > 0:
+        if near_first is not None:
             last = np.float32(frames - 1)
             away = _thinned(sharpest.place if near_first else last - sharpest.place)
             self._around = surroundings(away, rate, frames)
