@@ -24,7 +24,7 @@ from rigd.session import Session
 
 if TYPE_CHECKING:
     from stackcore.merge import StackMerger
-    from stackcore.track import Tracker
+    from stackcore.registration import Registrar
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Preview:
         self._config = config
         self._clock = clock
         self._merger: StackMerger | None = None
-        self._tracker: Tracker | None = None
+        self._registrar: Registrar | None = None
         self._waiting: set[int] = set()
         self._next = 0
         self._merged: list[int] = []
@@ -135,7 +135,7 @@ class Preview:
         """Let go of the merge and its threads. Idempotent."""
         if self._merger is not None:
             self._merger.close()
-        self._merger = self._tracker = None
+        self._merger = self._registrar = None
 
     def _merge(self, frame: int, image: Image | None) -> None:
         """Merge one frame. One that cannot be is safe on disk; a preview that lacks it is a smaller loss than none."""
@@ -168,7 +168,8 @@ class Preview:
     def _aligned(self, image: Image, frame: int) -> Image:
         if self._config.align == "off":
             return image
-        from stackcore.track import Tracker, softened, warp  # noqa: PLC0415
+        from stackcore.registration import Registrar  # noqa: PLC0415
+        from stackcore.registration.warping import softened, warp  # noqa: PLC0415
 
         if self._config.align == "rail":
             distance_um = self._config.pupil_to_focus_um
@@ -176,9 +177,12 @@ class Preview:
             plan = self._session.plan
             behind_um = viewpoint_um(plan, distance_um) - plan.um(plan.positions[frame])
             return warp(image, zoom(image.shape, (distance_um - behind_um) / distance_um)[:2])
-        if self._tracker is None:
-            self._tracker = Tracker()
-        tracked = np.vstack([self._tracker.add(image).matrix, [0.0, 0.0, 1.0]])
+        if self._registrar is None:
+            self._registrar = Registrar(gains=False)
+        registration = self._registrar.add(image, frame)
+        if not registration.found:
+            raise ValueError(registration.reason)
+        tracked = np.vstack([registration.matrix, [0.0, 0.0, 1.0]])
         beyond = image if self._merger is None else self._merger.picture
         return warp(image, (tracked @ zoom(image.shape, 1 / (1 + AHEAD)))[:2], softened(beyond))
 

@@ -235,7 +235,7 @@ _ENTRIES = (
                 0,
                 100,
             ),
-            Option("sweeps", int, 2, "how often every frame gets its expansion move, at most", 0, 20),
+            Option("sweeps", int, 1, "how often every frame gets its expansion move, at most", 0, 20),
             Option("cell_px", int, 2, "side of the cells that have one label: 1, 2, 4 or 8 px", 1, 8),
             _MEMORY,
         ),

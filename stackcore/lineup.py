@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from stackcore.registration import Registration
 
 AHEAD = 2
-"""Frames that are decoded, or being decoded, beside the one at hand. Each costs its pixels in memory."""
+"""At most so many frames are decoded, or being decoded, beside the one at hand: half as many as there are threads, because the fusion
+uses them all. Each costs its pixels in memory."""
 
 _UNITY = np.ones(3, np.float32)
 _UNITY.flags.writeable = False
@@ -75,7 +76,7 @@ class Lineup:
             StackError: most frames do not fit the first, or a frame is not what it was in the pass before.
             Cancelled: it was told to stop.
         """
-        decoders = min(AHEAD, self._options.threads)
+        decoders = min(AHEAD, max(1, self._options.threads // 2))
         part = _part(self.source, start, stop)
         with ahead(part, threads=decoders, depth=decoders) as decoded:
             while True:
@@ -184,7 +185,10 @@ class Lineup:
             return FrameReport(frame.index, frame.name, used=True, matrix=IDENTITY, gain=_UNITY)
         if self._measure is None:
             self._measure = _make_measure(self._options)
-        found = self._measure.add(frame.pixels, frame.index)
+        try:
+            found = self._measure.add(frame.pixels, frame.index)
+        except ValueError as error:  # of its size, which is that of the whole stack
+            raise StackError(f"{frame.name}: {error}; fuse the stack without aligning it") from error
         if not found.found and self._options.align:
             return FrameReport(
                 frame.index,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from stackcore.files import Source, StackError
 from stackcore.lineup import Cancelled, Lineup
@@ -18,7 +18,8 @@ from stackcore.methods.registry import make
 from stackcore.outcome import FrameReport, FuseOptions, Progress, Result, Timings
 
 if TYPE_CHECKING:
-    from stackcore.aligned import Pixels
+    from stackcore.aligned import AlignedFrame, Pixels
+    from stackcore.growing import GrowingPreview
 
 __all__ = ["Cancelled", "FrameReport", "FuseOptions", "Progress", "Result", "Timings", "fuse"]
 
@@ -71,16 +72,23 @@ class Fusion:
         self.fuse_s = 0.0
         self.finish_s = 0.0
         self.passes = 1
+        self._growing: GrowingPreview | None = None
+        self._grown_to = -1
         self.overlapping = 0
         """Frames that come by more than once a pass, because slabs share them."""
         self._tell = tell
         self._show = show
         self._shown_s = time.monotonic()
+        self._shown = False
         self._times: deque[float] = deque(maxlen=_RATE_FRAMES + 1)
 
     def run(self) -> Result:
         started_s, cpu_s = time.monotonic(), time.process_time()
-        fused = self._orthographic_or_not()
+        try:
+            fused = self._as_seen()
+        finally:
+            if self._growing is not None:
+                self._growing.close()
         self.tell("done", left_s=0.0)
         reports = tuple(report for _, report in sorted(self.lineup.reports.items()))
         assert self.lineup.metadata is not None
@@ -101,11 +109,15 @@ class Fusion:
             ),
         )
 
-    def _orthographic_or_not(self) -> Fused:
+    def _as_seen(self) -> Fused:
+        """In the perspective that was asked for."""
         fused = self._fused()
         if not self.options.orthographic:
             return fused
-        raise NotImplementedError
+        from stackcore.perspective import from_infinity  # noqa: PLC0415  (few ask for it)
+
+        self.tell("orthographic")
+        return from_infinity(fused, self.lineup.reports.values())
 
     def _fused(self) -> Fused:
         if self.options.slab_frames is None:
@@ -135,8 +147,8 @@ class Fusion:
                     before = time.monotonic()
                     method.add(frame, pass_number)
                     self.fuse_s += time.monotonic() - before
+                    self._after_a_frame(method, pass_number, frame)
                     del frame
-                    self._after_a_frame(method, pass_number)
             if method is None:
                 return None
             self.tell("finishing")
@@ -179,15 +191,33 @@ class Fusion:
             return None
         return max(0, min(count, count if stop is None else stop) - start)
 
-    def _after_a_frame(self, method: Method, pass_number: int) -> None:
+    def _after_a_frame(self, method: Method, pass_number: int, frame: AlignedFrame) -> None:
         self._times.append(time.monotonic())
         self.tell("fusing" if pass_number == 0 else "second pass")
-        if self._show is None or time.monotonic() - self._shown_s < self.options.preview_s:
+        if self._show is None or pass_number:
+            return
+        if self._growing is not None and frame.index > self._grown_to:  # slabs show some frames twice
+            self._growing.add(frame)
+            self._grown_to = frame.index
+        if time.monotonic() - self._shown_s < self.options.preview_s and self._shown:
             return
         picture = method.preview()
-        if picture is not None:
-            self._show(picture)
+        if picture is None:
+            picture = self._grown(frame)
+        self._show(picture)
+        self._shown = True
         self._shown_s = time.monotonic()
+
+    def _grown(self, frame: AlignedFrame) -> Pixels:
+        """For methods that have no picture before the end: a small one, begun with the first frame that asks for it."""
+        if self._growing is None:
+            from stackcore.growing import GrowingPreview  # noqa: PLC0415  (few methods need it)
+
+            channels: Literal[1, 3] = 1 if frame.channels == 1 else 3
+            self._growing = GrowingPreview(*frame.shape, channels, self.options.threads)
+            self._growing.add(frame)
+            self._grown_to = frame.index
+        return self._growing.picture()
 
     def tell(self, phase: str, left_s: float | None = None) -> None:
         """Say how far it is."""

@@ -125,7 +125,7 @@ class Finish(Section):
 
     enabled: bool = True
     """Whether every complete stack is finished. `rigd finish` does it by hand."""
-    method: Literal["pyramid", "weighted", "argmax", "wavelet", "labels", "depth"] = "pyramid"
+    method: Literal["unveil", "pyramid", "weighted", "argmax", "wavelet", "labels", "depth"] = "unveil"
     """How frames are fused; `stackcore methods` says what each is for."""
     options: dict[str, bool | int | float | str] = {}
     """Of the method, by name."""

@@ -33,14 +33,14 @@ def align(options: argparse.Namespace) -> int:
 
     folder = _folder(options)
     kept = _kept(options, folder)
-    source = open_source(options.frames)
+    source = open_source(options.frames, order=options.order, prefer=options.prefer)
     chosen = FuseOptions(
         align=not options.no_align, even=not options.no_even, alignment=stored_alignment(options.registration)
     )
     lineup = Lineup(source, chosen)
     interrupts = Interrupts()
     written: list[Path] = []
-    with interrupts.installed(), Shown(quiet=options.quiet or options.json) as shown:
+    with interrupts.installed(), Shown(quiet=options.quiet, lines=not options.json) as shown:
         for frame in lineup.frames():
             if folder is not None:
                 with interrupts.held():

@@ -98,6 +98,7 @@ def table(rows: list[Row]) -> str:
 
 def _row(options: argparse.Namespace, name: str, frames: list[str], work: Path) -> Row:
     command = [sys.executable, "-m", "stackcore", "fuse", *frames, "--method", name, "--json", "--quiet"]
+    command += ["--prefer", options.prefer] + (["--order", options.order] if options.order else [])
     command += ["-o", str(work / f"{name}.tif"), "--threads", str(options.threads)]
     if find(name).depth:
         command += ["--depth", str(work / f"{name}-depth.tif")]
@@ -128,8 +129,7 @@ def _run(name: str, command: list[str]) -> Row:
         said = output.read()
     if process.returncode != Exit.DONE:
         return Row(name, why=_why(said, process.returncode))
-    scale = 1e6 if sys.platform == "darwin" else 1e3
-    return Row(name, usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss / scale)
+    return Row(name, usage.ru_utime + usage.ru_stime, wall_s, float(json.loads(said)["peak_rss_mb"]))
 
 
 def _why(said: bytes, code: int) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stackcore import catalogue
+from stackcore.cli.cost import cost
 from stackcore.cli.exits import Exit
 from stackcore.cli.failures import Stopped
 from stackcore.cli.interrupts import Interrupts
@@ -71,13 +70,17 @@ def _run(options: argparse.Namespace) -> int:
 
     started_s = time.monotonic()
     settings = method_settings(options)
+    if options.orthographic and options.no_align and options.registration is None:
+        raise Stopped(
+            Exit.USAGE, "--orthographic goes by how the frames were registered; leave --no-align away"
+        )
     interrupts = Interrupts()
     with interrupts.installed(), _source(options, interrupts) as source:
         inputs = [] if options.watch else frame_paths(options.frames)
         outputs = Outputs.of(options, inputs)
-        outputs.check_depth(options.method)
+        outputs.check_depth(options.method, also=options.orthographic)
         chosen = fuse_options(options, settings)
-        with Shown(quiet=options.quiet or options.json) as shown:
+        with Shown(quiet=options.quiet, lines=not options.json) as shown:
             for notice in source.notices:
                 _note(options, notice)
             result = fuse_stack(source, chosen, progress=shown, preview=_preview(outputs, options.quality))
@@ -194,7 +197,7 @@ def _source(options: argparse.Namespace, interrupts: Interrupts) -> Iterator[Sou
     from stackcore.files import open_source
 
     if options.watch is None:
-        yield open_source(options.frames)
+        yield open_source(options.frames, order=options.order, prefer=options.prefer)
         return
     from stackcore.files import Pushed
 
@@ -278,7 +281,7 @@ def _data(
     from stackcore.files import software
 
     height, width = result.picture.shape[:2]
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s, peak_rss_mb = cost()
     return {
         "ok": True,
         "version": software(),
@@ -293,8 +296,8 @@ def _data(
         "registration": [frame.to_dict() for frame in result.frames],
         "positions_um": result.positions_um,
         "seconds": round(seconds, 3),
-        "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
-        "peak_rss_mb": round(usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3), 1),
+        "cpu_s": round(cpu_s, 3),
+        "peak_rss_mb": round(peak_rss_mb, 1),
         "timings": {key: round(getattr(result.timings, key), 3) for key in result.timings.__slots__},
     }
 

@@ -77,6 +77,14 @@ def frames(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     parser.add_argument(
         "frames", nargs="*" if optional else "+", metavar="FRAMES", help="pictures, a folder, or a session"
     )
+    parser.add_argument(
+        "--order",
+        choices=("given", "name", "time"),
+        help="of the frames; default: files as given, a folder by name (f2 before f10); time: as EXIF says",
+    )
+    parser.add_argument(
+        "--prefer", choices=("jpeg", "raw"), default="jpeg", help="where a picture is there as both (jpeg)"
+    )
 
 
 def registering(parser: argparse.ArgumentParser) -> None:

@@ -56,9 +56,9 @@ class Outputs:
                 raise Stopped(Exit.USAGE, f"{path} is given twice, as {_flag(other)} and as {_flag(name)}")
         return cls(paths)
 
-    def check_depth(self, method: str) -> None:
-        """Raise `Stopped` when a depth map is wanted and the method knows none."""
-        if self.wants_depth and not find(method).depth:
+    def check_depth(self, method: str, *, also: bool = False) -> None:
+        """Raise `Stopped` when a depth map is needed, for an output or for something else, and the method knows none."""
+        if (self.wants_depth or also) and not find(method).depth:
             others = ", ".join(name for name, entry in METHODS.items() if entry.depth)
             raise Stopped(Exit.USAGE, f"method {method!r} knows no depth; use another for it: {others}")
 

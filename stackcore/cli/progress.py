@@ -21,10 +21,11 @@ class Shown:
 
     Args:
         quiet: show nothing.
+        lines: show lines where there is no terminal for a bar.
     """
 
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
+    def __init__(self, *, quiet: bool, lines: bool = True) -> None:
+        self._quiet = quiet or not (lines or _terminal())
         self._bar: Any = None
         self._task: Any = None
         self._last = ""

@@ -201,6 +201,16 @@ def test_left_out_frames_are_said_and_counted(stack, tmp_path, capsys):
     assert [row["name"] for row in data["left_out"]] == ["f002.png"]
 
 
+def test_the_order_can_be_said(stack, tmp_path, capsys):
+    given = [stack / f"f00{k}.png" for k in (2, 0, 1)]
+    common = ("fuse", *given, "-o", tmp_path / "out.png", *PICK, "--json")
+    for order, expected in ((None, "201"), ("name", "012")):
+        assert run(*common, *(("--order", order) if order else ())) == Exit.DONE
+        rows = json.loads(capsys.readouterr().out)["registration"]
+        assert [row["name"] for row in rows] == [f"f00{k}.png" for k in expected]
+    assert run(*common, "--order", "time") == Exit.INPUT
+
+
 def test_methods_options_have_flags_of_their_own(stack, tmp_path, capsys):
     out = tmp_path / "out.png"
     common = ("fuse", stack, "-o", out, "--method", "weighted", "--no-align", "--no-even", "--quiet")
@@ -357,6 +367,16 @@ def test_bench_prints_what_each_method_costs(stack, tmp_path, capsys):
             ["fuse", "{stack}", "-o", "{tmp}/o.png", "--watch", "{tmp}"],
             Exit.USAGE,
             "either frames or --watch",
+        ),
+        (
+            ["fuse", "{stack}", "-o", "{tmp}/o.png", "--orthographic", "--no-align"],
+            Exit.USAGE,
+            "--orthographic goes by",
+        ),
+        (
+            ["fuse", "{stack}", "-o", "{tmp}/o.png", "--orthographic", "--method", "wavelet"],
+            Exit.USAGE,
+            "knows no depth",
         ),
         (["fuse", "-o", "{tmp}/o.png", "--watch", "{tmp}/no"], Exit.INPUT, "no such folder"),
         (

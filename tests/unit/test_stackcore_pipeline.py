@@ -10,10 +10,16 @@ import numpy as np
 import pytest
 
 from stackcore import alignment, lineup, pipeline
+from stackcore.aligned import AlignedFrame
 from stackcore.alignment import BadAlignment
+from stackcore.depth import DepthMap
 from stackcore.files import Arrays, StackError, open_source
-from stackcore.files.source import Entry, _Base
+from stackcore.files.source import BaseSource, Entry
+from stackcore.growing import GrowingPreview, reduced_matrix
+from stackcore.methods import Fused
 from stackcore.pipeline import Cancelled, FuseOptions, fuse
+from stackcore.registration.geometry import calibrate
+from stackcore.registration.orthographic import orthographic
 from stackcore.slabs import spans
 from tests.unit._stacks import (
     FRAMES,
@@ -165,7 +171,7 @@ def test_a_frame_that_is_gone_in_the_second_pass_is_an_error_that_names_it(tmp_p
     assert FakeMethod.made[0].closed == 1
 
 
-class Counted(_Base):
+class Counted(BaseSource):
     """A source that knows how many of its arrays are alive."""
 
     def __init__(self, frames: int) -> None:
@@ -221,7 +227,7 @@ def test_cancelled_it_stops_at_once_and_leaves_no_thread(measure, method):
     assert not decoding_threads()
 
 
-def test_a_preview_is_handed_out_while_it_works(measure, method):
+def test_a_preview_is_handed_out_at_once_and_then_now_and_then(measure, method):
     method()
     shown = []
     fuse(Arrays(stack_pixels()), FuseOptions(threads=1, preview_s=1e-9), preview=shown.append)
@@ -229,7 +235,100 @@ def test_a_preview_is_handed_out_while_it_works(measure, method):
     np.testing.assert_array_equal(shown[2], stack_pixels()[2])
     shown.clear()
     fuse(Arrays(stack_pixels()), FuseOptions(threads=1, preview_s=3600), preview=shown.append)
-    assert shown == []
+    assert len(shown) == 1
+
+
+@pytest.mark.parametrize("slab", [None, 3])
+def test_a_method_without_a_preview_of_its_own_gets_a_small_one_that_grows(monkeypatch, method, slab):
+    method(passes=2)
+    monkeypatch.setattr(FakeMethod, "preview", lambda self: None)
+    monkeypatch.setattr("stackcore.growing.MEGAPIXELS", 64 * 48 / 4 / 1e6)
+    shown = []
+    options = FuseOptions(threads=1, align=False, even=False, preview_s=1e-9, slab_frames=slab)
+    fuse(Arrays(stack_pixels()), options, preview=lambda picture: shown.append(picture.copy()))
+    assert {picture.shape for picture in shown} == {(HEIGHT // 2, WIDTH // 2, 3)}
+    spread = [picture[4:-4].astype(float).std() for picture in shown]
+    assert spread[-1] > 1.5 * spread[0]  # strip after strip gets its texture
+    assert not [thread for thread in threading.enumerate() if "merge" in thread.name]
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 8])
+def test_a_map_between_frames_is_the_same_between_reduced_frames(factor):
+    matrix = np.array([[1.01, 0.02, 5.0], [-0.02, 1.01, -3.0]])
+    block = np.array([7.0, 4.0])  # of the reference, reduced
+    middle = block * factor + (factor - 1) / 2
+    seen = matrix[:, :2] @ middle + matrix[:, 2]
+    small = reduced_matrix(matrix, factor)
+    np.testing.assert_allclose(small[:, :2] @ block + small[:, 2], (seen - (factor - 1) / 2) / factor)
+
+
+def test_a_reduced_preview_lies_on_the_reference_and_is_even():
+    pixels = np.random.default_rng(2).integers(0, 200, (60, 80, 3), np.uint8)
+    pixels = np.repeat(np.repeat(pixels, 4, 0), 4, 1)
+    matrix = np.array([[1.0, 0, 8], [0, 1, 4]])
+    growing = GrowingPreview(240, 320, 3, 1)
+    growing._factor, growing._size = 4, (80, 60)
+    small = growing._reduced(AlignedFrame(0, pixels, matrix, np.full(3, 1.1, np.float32)))
+    expected = np.rint(pixels[::4, ::4].astype(np.float32) * np.float32(1.1))
+    np.testing.assert_allclose(small[:-1, :-2], expected[1:, 2:], atol=1)
+    growing.close()
+
+
+# ------------------------------------------------------------------------------------------------------- seen from infinity
+
+
+class Zooming(FakeMeasure):
+    """Finds each frame a little larger than the one before."""
+
+    def add(self, pixels, index, **_):
+        place = super().add(pixels, index)
+        zoom = 1 / (1 - 0.02 * index)
+        centre = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
+        place.matrix[:] = np.column_stack([np.eye(2) * zoom, centre * (1 - zoom)])
+        return place
+
+
+def test_the_orthographic_view_follows_the_stacks_own_zoom(monkeypatch):
+    monkeypatch.setattr(lineup, "_make_measure", lambda options: Zooming())
+    monkeypatch.setattr(pipeline, "make", lambda name, setting, **options: Tilted(setting))
+    told = []
+    result = fuse(Arrays(stack_pixels()), FuseOptions(threads=1, orthographic=True), progress=told.append)
+    law = calibrate(range(FRAMES), [frame.matrix for frame in result.frames])
+    plain = Tilted(None)
+    plain.add(AlignedFrame(5, stack_pixels()[5]))
+    expected = orthographic(plain.picture, plain.finish().depth.frame_index, law)
+    np.testing.assert_array_equal(result.picture, expected.picture)
+    known = np.isfinite(result.depth.frame_index)
+    np.testing.assert_array_equal(result.depth.frame_index[known], expected.depth[known])
+    assert 0.5 < known.mean() < 0.99
+    assert not known[: HEIGHT // 4, : WIDTH // 4].any()  # the hole stays one
+    assert result.depth.confidence[~known].max() <= 1
+    assert "orthographic" in {one.phase for one in told}
+
+
+class Tilted(FakeMethod):
+    """Its depth falls from left to right, with a hole at the top left."""
+
+    def finish(self):
+        depth = np.broadcast_to(np.linspace(0, 5, WIDTH, dtype=np.float32), (HEIGHT, WIDTH)).copy()
+        depth[: HEIGHT // 3, : WIDTH // 3] = np.nan
+        return Fused(self.picture, DepthMap(depth, np.full_like(depth, 0.75)))
+
+
+def test_without_depth_there_is_no_orthographic_view(monkeypatch, measure):
+    monkeypatch.setattr(pipeline, "make", lambda name, setting, **options: FakeMethod(setting))
+    monkeypatch.setattr(FakeMethod, "finish", lambda self: Fused(self.picture, None))
+    with pytest.raises(StackError, match="needs depth"):
+        fuse(Arrays(stack_pixels()), FuseOptions(threads=1, orthographic=True))
+    monkeypatch.undo()
+    options = FuseOptions(method="argmax", threads=1, orthographic=True, align=False, even=False)
+    with pytest.raises(StackError, match="no orthographic view"):
+        fuse(Arrays(stack_pixels(1)), options)
+
+
+def test_frames_too_small_to_be_registered_are_an_error_that_says_what_to_do():
+    with pytest.raises(StackError, match=r"frame 0: .*too small.*without aligning"):
+        fuse(Arrays([np.full((6, 6), 9, np.uint8)] * 3), FuseOptions(method="argmax", threads=1))
 
 
 def test_positions_come_from_the_options_or_the_source():

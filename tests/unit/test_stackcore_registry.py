@@ -62,7 +62,7 @@ def test_the_daemon_knows_the_same_methods():
 
 def test_unknown_methods_are_refused_with_a_suggestion():
     with pytest.raises(
-        UnknownMethod, match=r"no method 'wieghted'; did you mean 'weighted'\? There are: pyramid, "
+        UnknownMethod, match=r"no method 'wieghted'; did you mean 'weighted'\? There are: unveil, "
     ):
         find("wieghted")
 
