@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stackcore.refine import guided_filter
 from stackcore.scores import Merged, energy_of
 
 Floats = npt.NDArray[np.float32]
@@ -153,8 +153,8 @@ def depth_map(merged: Merged, *, min_confidence: float = MIN_CONFIDENCE) -> Dept
 def smooth_depth(depth: DepthMap, *, radius_px: int = 4, tolerance: float = 0.25) -> DepthMap:
     """Take noise off a depth map, but keep its jumps: a guided filter that guides itself, weighted by confidence.
 
-    He, Sun and Tang, "Guided Image Filtering" (IEEE PAMI 35, 2013), equation 5. Where depth varies by much less than `tolerance`
-    within a window it becomes the local mean, where it varies by much more it stays as it is. Holes stay holes.
+    See `stackcore.refine.guided_filter`. Where depth varies by much less than `tolerance` within a window it becomes the local mean,
+    where it varies by much more it stays as it is. Holes stay holes.
 
     Args:
         depth: as `depth_map` gave it.
@@ -167,17 +167,7 @@ def smooth_depth(depth: DepthMap, *, radius_px: int = 4, tolerance: float = 0.25
     known = np.isfinite(depth.frame_index)
     weight = np.where(known, depth.confidence, np.float32(0))
     value = np.where(known, depth.frame_index, np.float32(0))
-    size = (2 * radius_px + 1, 2 * radius_px + 1)
-
-    def mean(array: Floats) -> Floats:
-        return np.asarray(cv2.blur(array, size, borderType=cv2.BORDER_REFLECT), np.float32)
-
-    total = np.maximum(mean(weight), np.float32(1e-6))
-    average = mean(weight * value) / total
-    variance = np.maximum(mean(weight * value * value) / total - average * average, np.float32(0))
-    gain = np.asarray(variance / (variance + np.float32(tolerance) ** 2), np.float32)
-    shift = np.asarray(average * (1 - gain), np.float32)
-    result = (mean(weight * gain) * value + mean(weight * shift)) / total
+    result = guided_filter(value, value, weight, radius_px=radius_px, epsilon=tolerance**2)
     return DepthMap(np.where(known, result, np.float32(np.nan)).astype(np.float32), depth.confidence)
 
 
