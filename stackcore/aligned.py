@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -18,6 +18,11 @@ Matrix = npt.NDArray[np.float64]
 
 IDENTITY: Matrix = np.eye(3)[:2]
 IDENTITY.flags.writeable = False
+
+
+def as_pixels(picture: Any) -> Pixels:
+    """What OpenCV gave back, as what it is."""
+    return cast("Pixels", picture)
 
 
 def _unity() -> npt.NDArray[np.float32]:

@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.aligned import AlignedFrame, Pixels
+from stackcore.aligned import AlignedFrame, Pixels, as_pixels
 from stackcore.methods import Setting
-from stackcore.methods._focus_levels import Sharpest, halved
+from stackcore.methods._blend_kernel import blend, divide
+from stackcore.methods._focus_levels import halved, reduced_matrix
 from stackcore.methods._rows import Bands
-from stackcore.methods._unveil_kernels import blend, divide
+from stackcore.methods._sharpest import Sharpest
 
 Floats = npt.NDArray[np.float32]
 
@@ -66,6 +67,7 @@ class Blend:
         lines = frame.pixels.reshape(frame.shape[0], -1).view()
         lines.flags.writeable = False
         due = self._tiles.due(place)
+        add_part = blend[frame.pixels.dtype]
 
         def work(first_tile: int, end_tile: int) -> None:
             for tile in due[first_tile:end_tile]:
@@ -73,7 +75,7 @@ class Blend:
                 if frame.moved:
                     source, top, start = _resampled(frame, tile), tile.first, tile.left
                     self._shown[tile.cells] = _shown_cells(frame, tile)
-                blend(
+                add_part(
                     source,
                     self._channels,
                     top,
@@ -100,7 +102,7 @@ class Blend:
         lines = picture.reshape(picture.shape[0], -1)
 
         def work(first: int, end: int) -> None:
-            divide(self._sums, self._total, first, end, lines)
+            divide[picture.dtype](self._sums, self._total, first, end, lines)
 
         self._bands.run(lines.shape[0], work)
         del self._sums
@@ -137,19 +139,17 @@ class View:
 
 def small_view(frame: AlignedFrame) -> Pixels:
     """A frame at half size, resampled and evened."""
-    from stackcore.methods._focus_levels import reduced_matrix  # noqa: PLC0415
-
     small = halved(frame.pixels)
     if frame.moved:
         size = (small.shape[1], small.shape[0])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         matrix = reduced_matrix(frame.matrix, 2)
-        small = cv2.warpAffine(small, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
+        small = as_pixels(cv2.warpAffine(small, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE))
     gain = frame.gain[: frame.channels]
     if (gain == 1).all():
         return small
     evened = small * gain.astype(np.float32)
-    return np.clip(evened + np.float32(0.5), 0, frame.full_scale).astype(small.dtype)
+    return as_pixels(np.clip(evened + np.float32(0.5), 0, frame.full_scale).astype(small.dtype))
 
 
 def _weights() -> npt.NDArray[np.uint16]:
@@ -160,9 +160,7 @@ def _weights() -> npt.NDArray[np.uint16]:
     for row, breadth in enumerate(BREADTHS):
         weight = np.exp(-0.5 * (distance / breadth) ** 2) * (distance <= 2.5 * breadth)
         every = np.arange(-longest // 16, longest // 16 + 1) * 16
-        sums = [
-            weight[np.abs(every + phase)[np.abs(every + phase) < longest]].sum() for phase in range(16)
-        ]
+        sums = [weight[np.abs(every + phase)[np.abs(every + phase) < longest]].sum() for phase in range(16)]
         table[row] = np.floor(weight / max(sums) * _WHOLE)
     return table
 
@@ -222,7 +220,7 @@ def _resampled(frame: AlignedFrame, tile: _Tile) -> Pixels:
     part = cv2.warpAffine(frame.pixels, shifted, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     lines = np.asarray(part).reshape(size[1], -1)
     lines.flags.writeable = False
-    return lines  # type: ignore[return-value]
+    return as_pixels(lines)
 
 
 def _shown_cells(frame: AlignedFrame, tile: _Tile) -> npt.NDArray[np.bool_] | bool:

@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.aligned import AlignedFrame, Pixels
-from stackcore.methods._focus_levels import Sharpest, reduced_matrix
+from stackcore.aligned import AlignedFrame, Pixels, as_pixels
+from stackcore.methods._focus_levels import reduced_matrix
+from stackcore.methods._sharpest import Sharpest
 
 Floats = npt.NDArray[np.float32]
 
@@ -59,7 +60,9 @@ class BlurRate:
                 shifted[:, 2] += matrix[:, :2] @ np.array([left, top], np.float64)
                 flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
                 source, shifted = _around(luma, shifted)
-                cv2.warpAffine(source, shifted, (SIDE, SIDE), dst=patch, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+                cv2.warpAffine(
+                    source, shifted, (SIDE, SIDE), dst=patch, flags=flags, borderMode=cv2.BORDER_REPLICATE
+                )
             else:
                 patch[:] = luma[top : top + SIDE, left : left + SIDE]
         self._patches.append(patches)
@@ -130,4 +133,4 @@ def _around(luma: Pixels, matrix: npt.NDArray[np.float64]) -> tuple[Pixels, npt.
     right, bottom = (int(v) for v in np.clip(high, [left + 1, top + 1], [luma.shape[1], luma.shape[0]]))
     shifted = matrix.copy()
     shifted[:, 2] -= [left, top]
-    return np.ascontiguousarray(luma[top:bottom, left:right]), shifted
+    return as_pixels(np.ascontiguousarray(luma[top:bottom, left:right])), shifted

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.aligned import AlignedFrame, Pixels
-from stackcore.methods._focus_levels import Sharpest, reduced_matrix
-from stackcore.methods._unveil_kernels import veil_rows
-from stackcore.methods._veil import GAP, surroundings
+from stackcore.aligned import AlignedFrame, Pixels, as_pixels
+from stackcore.methods._focus_levels import reduced_matrix
+from stackcore.methods._rows import Bands
+from stackcore.methods._sharpest import Sharpest
+from stackcore.methods._veil import as_rgb8, lain_over, surroundings
 
 Floats = npt.NDArray[np.float32]
 
@@ -24,14 +25,15 @@ MAX_FRAMES = 48
 DOUBT = 0.1
 """Correlations that differ by less tell nothing. On rendered scenes with texture they differ by 0.3 to 0.8."""
 
-_EDGE_PX = 1
+_BESIDE = np.ones((3, 3), np.uint8)
 _FEWEST = 50
 
 
 class NearSide:
     """Keeps small copies of the frames of one stack, 30 MB at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, bands: Bands) -> None:
+        self._bands = bands
         self._copies: list[Pixels] = []
         self._every = 1
         self._frames = 0
@@ -49,7 +51,9 @@ class NearSide:
             size = (copy.shape[1], copy.shape[0])
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             matrix = reduced_matrix(frame.matrix, frame.shape[1] / size[0])
-            copy = np.asarray(cv2.warpAffine(copy, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE))
+            copy = np.asarray(
+                cv2.warpAffine(copy, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            )
         self._copies.append(copy)
         if len(self._copies) > MAX_FRAMES:
             self._copies = self._copies[::2]
@@ -66,7 +70,7 @@ class NearSide:
             return None
         height, width = self._copies[0].shape[:2]
         place = cv2.resize(sharpest.place, (width, height), interpolation=cv2.INTER_NEAREST)
-        stack = np.stack(self._copies)
+        stack = as_pixels(np.stack(self._copies))
         rate = px_per_frame * width / sharpest.place.shape[1]
         last = np.float32(self._frames - 1)
         ahead = self._covered(stack, place, rate, reverse=False)
@@ -80,35 +84,25 @@ class NearSide:
         nearer one is sharp shows what it is without. A nearer thing never takes on anything of what is behind it.
         """
         around = surroundings(place, rate, self._frames)
-        wanted = (around.view >= 0).astype(np.uint8)
-        if not wanted.any():
-            return 0.0
-        height, width = place.shape
         taken = self._taken(stack, place, reverse=reverse)
-        seen = self._taken(stack, np.where(wanted, around.view, place).astype(np.float32), reverse=reverse)
-        cover = np.zeros((height, width), np.float32)
-        light = np.zeros((height, width * 3), np.float32)
-        blur, gap = np.float32(rate), np.float32(GAP)
-        colour = np.ascontiguousarray(taken.reshape(height, width * 3))
-        veil_rows(place, colour, wanted, place, around.nearest, blur, gap, 0, height, cover, light)
+        cells, cover, light = lain_over(as_rgb8(taken), around, rate, self._bands)
         # At the very edge depths are wrong by the width of the focus window, and say the opposite.
-        nearer = ((wanted == 0) & (cv2.dilate(wanted, _beside(1)) > 0) & (cv2.erode(place, _beside(1)) == place)).astype(np.uint8)
-        edge = (wanted > 0) & (cover > np.float32(0.05)) & (cv2.dilate(nearer, _beside(_EDGE_PX)) == 0)
-        if edge.sum() < _FEWEST:
+        wanted = (around.view >= 0).astype(np.uint8)
+        nearer = (wanted == 0) & (cv2.dilate(wanted, _BESIDE) > 0) & (cv2.erode(place, _BESIDE) == place)
+        clear = cv2.dilate(nearer.astype(np.uint8), _BESIDE).reshape(-1)[cells] == 0
+        keep = clear & (cover > np.float32(0.05))
+        if keep.sum() < _FEWEST:
             return 0.0
-        expected = (light.reshape(height, width, 3) - cover[..., None] * seen)[edge]
-        found = cv2.blur(taken - seen, (3, 3))[edge]
-        norm = float(np.sqrt(np.square(expected).sum() * np.square(found).sum()))
-        return float((expected * found).sum()) / norm if norm > 0 else 0.0
+        seen = self._taken(stack, np.where(wanted, around.view, place).astype(np.float32), reverse=reverse)
+        difference = cv2.blur(taken.astype(np.float32) - seen, (3, 3)).reshape(-1, 3)[cells[keep]]
+        expected = light[keep] - cover[keep, None] * seen.reshape(-1, 3)[cells[keep]]
+        norm = float(np.sqrt(np.square(expected).sum() * np.square(difference).sum()))
+        return float((expected * difference).sum()) / norm if norm > 0 else 0.0
 
-    def _taken(self, stack: Pixels, place: Floats, *, reverse: bool) -> Floats:
-        """(h, w, 3) float32: each pixel from the copy nearest to its place."""
+    def _taken(self, stack: Pixels, place: Floats, *, reverse: bool) -> npt.NDArray[np.uint8]:
+        """(h, w, 3): each pixel from the copy nearest to its place."""
         number = (self._frames - 1 - place if reverse else place) / self._every
         number = np.clip(np.rint(number), 0, len(stack) - 1).astype(np.intp)
         rows, columns = np.indices(number.shape)
-        values = stack[number, rows, columns].astype(np.float32)
-        return np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values
-
-
-def _beside(reach: int) -> npt.NDArray[np.uint8]:
-    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+        values = stack[number, rows, columns]
+        return np.asarray(np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values, np.uint8)

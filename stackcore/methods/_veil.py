@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from stackcore.aligned import Pixels
+from stackcore.methods._focus_levels import halved
 from stackcore.methods._rows import Bands
-from stackcore.methods._unveil_kernels import apply_rows, spread_rows, veil_rows
+from stackcore.methods._veil_kernel import correct, spread, veil
 
 Floats = npt.NDArray[np.float32]
 
@@ -38,7 +39,10 @@ MAX_REACH = 24
 
 _AGREE_PX = 9
 _SMOOTH_PX = 3
-_TRUST = np.float32(0.9)
+TRUST = np.float32(0.9)
+"""How much of the difference to the second witness is added."""
+
+_CELLS = 4096
 
 
 @dataclass(frozen=True)
@@ -81,76 +85,103 @@ def unveil(picture: Pixels, around: Surroundings, view: Pixels, blur_px: float, 
         blur_px: radius of the blur disc at half size, px for a frame of distance.
         bands: the threads.
     """
-    from stackcore.methods._focus_levels import halved  # noqa: PLC0415
-
-    wanted = (around.view >= 0).astype(np.uint8)
-    if not wanted.any():
-        return
     white = int(np.iinfo(picture.dtype).max)
-    taken = _three(halved(picture), white)
-    h, w = wanted.shape
-    cover = np.zeros((h, w), np.float32)
-    light = np.zeros((h, w * 3), np.float32)
-    blur, gap = np.float32(blur_px), np.float32(GAP)
+    taken = as_rgb8(halved(picture))
+    cells, cover, light = lain_over(taken, around, blur_px, bands)
+    keep = np.flatnonzero((cover > LEAST_COVERED) & (cover < MOST_COVERED))
+    if keep.size == 0:
+        return
+    cells, cover, light = cells[keep], cover[keep], light[keep]
+    left = (1 - cover)[:, None]
+    cleared = taken.copy()
+    flat = cleared.reshape(-1, 3)
+    flat[cells] = np.clip((flat[cells] - light) / left + np.float32(0.5), 0, 255).astype(np.uint8)
 
-    def veil(first: int, end: int) -> None:
-        veil_rows(
+    out = np.empty((cells.size, 6), np.float32)
+
+    def blurred(first: int, end: int) -> None:
+        spread(
             around.place,
             taken,
-            wanted,
-            around.place,
+            cleared,
             around.nearest,
-            blur,
-            gap,
+            np.float32(blur_px),
+            np.float32(GAP),
+            cells,
+            first,
+            end,
+            out,
+        )
+
+    bands.run(cells.size, blurred, _CELLS)
+    seen = as_rgb8(view).reshape(-1, 3)[cells]
+    mask = np.zeros(around.place.shape, np.float32)
+    mask.reshape(-1)[cells] = 1
+    near_by = cv2.blur(mask, (_SMOOTH_PX, _SMOOTH_PX)).reshape(-1)[cells]
+    wrong = np.zeros((2, cells.size), np.float32)
+    for k in range(6):
+        out[:, k] = _meant(seen[:, k % 3] - out[:, k], mask, cells, _SMOOTH_PX) / near_by
+        wrong[k // 3] += out[:, k] * out[:, k]
+    before, after = (_meant(part, mask, cells, _AGREE_PX) for part in wrong)
+    share = before / (before + after + np.float32(1e-3))
+
+    factor = share * cover / (1 - cover)
+    offset = out[:, :3]
+    for k in range(3):
+        witness = share * out[:, 3 + k] + (1 - share) * out[:, k]
+        offset[:, k] = TRUST * witness - share * light[:, k] / (1 - cover)
+    offset = np.ascontiguousarray(offset)
+    lines = picture.reshape(picture.shape[0], -1)
+    channels = 1 if picture.ndim == 2 else 3
+
+    def corrected(first: int, end: int) -> None:
+        correct[picture.dtype](cells, factor, offset, first, end, channels, np.float32(white), lines)
+
+    bands.run(cells.size, corrected, 4 * _CELLS)
+
+
+def lain_over(
+    taken: npt.NDArray[np.uint8], around: Surroundings, blur_px: float, bands: Bands
+) -> tuple[npt.NDArray[np.int32], Floats, Floats]:
+    """Light of nearer things over farther ones, each in the frame in which the farther one is sharp.
+
+    Args:
+        taken: (h, w * 3), the fused picture at half size.
+        around: at half size.
+        blur_px: radius of the blur disc at half size, px for a frame of distance.
+        bands: the threads.
+
+    Returns:
+        The cells that have something nearer around them (n,), as y * w + x; how much of each is covered (n,), 0..1; and by what
+        light (n, 3), 0..255.
+    """
+    cells = np.flatnonzero(around.view >= 0).astype(np.int32)
+    cover, light = np.empty(cells.size, np.float32), np.empty((cells.size, 3), np.float32)
+
+    def part(first: int, end: int) -> None:
+        veil(
+            around.place,
+            taken,
+            around.nearest,
+            np.float32(blur_px),
+            np.float32(GAP),
+            cells,
             first,
             end,
             cover,
             light,
         )
 
-    bands.run(h, veil, 16)
-    wanted &= ((cover > LEAST_COVERED) & (cover < MOST_COVERED)).astype(np.uint8)
-    left = np.repeat(np.where(wanted, 1 - cover, np.float32(1)), 3, axis=1)
-    cleared = np.where(np.repeat(wanted, 3, axis=1), (taken - light) / left, taken)
-    cleared = np.clip(cleared, 0, 255).astype(np.float32)
-    taken_spread, cleared_spread = np.zeros_like(taken), np.zeros_like(taken)
+    bands.run(cells.size, part, _CELLS)
+    return cells, cover, light
 
-    def spread(first: int, end: int) -> None:
-        spread_rows(
-            around.place,
-            taken,
-            cleared,
-            wanted,
-            around.nearest,
-            blur,
-            gap,
-            first,
-            end,
-            taken_spread,
-            cleared_spread,
-        )
 
-    bands.run(h, spread, 16)
-    seen = _three(view, white)
-    by_taken = _smoothed(seen - taken_spread, wanted)
-    by_cleared = _smoothed(seen - cleared_spread, wanted)
-    share = _agreement(by_taken, by_cleared, wanted)
-
-    factor = np.where(wanted, share * cover / np.maximum(1 - cover, np.float32(0.1)), np.float32(0)).astype(
-        np.float32
-    )
-    three = share[..., None]
-    offset = (
-        -three * light.reshape(h, w, 3) / np.maximum(1 - cover, np.float32(0.1))[..., None]
-        + _TRUST * (three * by_cleared + (1 - three) * by_taken)
-    ).astype(np.float32)
-    offset = np.ascontiguousarray(offset.reshape(h, w * 3))
-    lines = picture.reshape(picture.shape[0], -1)
-
-    def apply(first: int, end: int) -> None:
-        apply_rows(wanted, factor, offset, first, end, np.float32(white), lines)
-
-    bands.run(picture.shape[0], apply)
+def as_rgb8(picture: Pixels) -> npt.NDArray[np.uint8]:
+    """(h, w * 3) of 0..255."""
+    values = np.asarray(picture if picture.dtype == np.uint8 else np.right_shift(picture, 8), np.uint8)
+    if values.ndim == 2:
+        values = np.asarray(np.repeat(values[..., None], 3, axis=2), np.uint8)
+    return np.ascontiguousarray(values.reshape(values.shape[0], -1))
 
 
 def _lowest_within(place: Floats, blur_px: float, reach: int) -> Floats:
@@ -160,40 +191,15 @@ def _lowest_within(place: Floats, blur_px: float, reach: int) -> Floats:
         # Squares: OpenCV takes them apart into rows and columns, discs of this size cost twenty times as much.
         lowest = cv2.erode(place, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
         # A thing l frames nearer reaches l * blur px, and half a pixel.
-        reaching = (place - lowest) * np.float32(blur_px) + np.float32(1) >= np.float32(radius) * np.float32(0.5)
+        reaching = (place - lowest) * np.float32(blur_px) + np.float32(1) >= np.float32(radius) * np.float32(
+            0.5
+        )
         nearest = np.where(reaching, np.minimum(nearest, lowest), nearest)
     return np.asarray(nearest, np.float32)
 
 
-def _three(picture: Pixels, white: int) -> Floats:
-    """(h, w * 3) float32 of 0..255."""
-    values = picture.astype(np.float32)
-    if white != 255:
-        values *= np.float32(255 / white)
-    if picture.ndim == 2:
-        values = np.repeat(values[..., None], 3, axis=2)
-    return np.ascontiguousarray(values.reshape(picture.shape[0], -1))
-
-
-def _smoothed(difference: Floats, wanted: npt.NDArray[np.uint8]) -> Floats:
-    """(h, w, 3): the mean of the wanted cells around each."""
-    mask = wanted.astype(np.float32)
-    size = (_SMOOTH_PX, _SMOOTH_PX)
-    weight = np.maximum(cv2.blur(mask, size), np.float32(1e-3))[..., None]
-    values = difference.reshape(*wanted.shape, 3) * mask[..., None]
-    return np.asarray(cv2.blur(values, size) / weight, np.float32)
-
-
-def _agreement(by_taken: Floats, by_cleared: Floats, wanted: npt.NDArray[np.uint8]) -> Floats:
-    """(h, w), 0..1: how much better the cleared picture explains the second witness than the picture before does."""
-    mask = wanted.astype(np.float32)
-    size = (_AGREE_PX, _AGREE_PX)
-    wrong_before = cv2.blur(_length(by_taken) * mask, size)
-    wrong_after = cv2.blur(_length(by_cleared) * mask, size)
-    return np.asarray(wrong_before / (wrong_before + wrong_after + np.float32(1e-3)), np.float32)
-
-
-def _length(values: Floats) -> Floats:
-    """Squares summed over the channels; added by hand, since sums over a short last axis are slow."""
-    square = values * values
-    return np.asarray(square[..., 0] + square[..., 1] + square[..., 2], np.float32)
+def _meant(values: Floats, mask: Floats, cells: npt.NDArray[np.int32], size_px: int) -> Floats:
+    """Mean of the values of all places in a square around each, those without a value counting as 0."""
+    plane = np.zeros(mask.shape, np.float32)
+    plane.reshape(-1)[cells] = values
+    return np.asarray(cv2.blur(plane, (size_px, size_px)).reshape(-1)[cells], np.float32)

@@ -15,8 +15,8 @@ from stackcore.aligned import AlignedFrame, Pixels
 from stackcore.focus_measures import measure_named
 from stackcore.methods import Fused, Setting
 from stackcore.methods._record import FocusRecord
-from stackcore.methods._record_kernel import take_rows
 from stackcore.methods._rows import Bands, check, check_frame, plain
+from stackcore.methods._take_kernel import take_rows
 
 DEFAULT_RADIUS = 3
 

@@ -18,9 +18,10 @@ from stackcore.depth import MIN_CONFIDENCE, DepthMap
 from stackcore.methods import Fused, Setting
 from stackcore.methods._blend import Blend, View, small_view
 from stackcore.methods._blur_rate import BlurRate
-from stackcore.methods._focus_levels import FocusLevels, Sharpest
+from stackcore.methods._focus_levels import FocusLevels
 from stackcore.methods._near_side import NearSide
 from stackcore.methods._rows import Bands, check, check_frame
+from stackcore.methods._sharpest import Sharpest, sharpest
 from stackcore.methods._veil import GAP, Surroundings, surroundings, unveil
 
 Floats = npt.NDArray[np.float32]
@@ -56,7 +57,7 @@ class Unveil:
         self._bands = Bands(setting.threads)
         self._levels: FocusLevels | None = FocusLevels(setting, self._bands)
         self._rate = BlurRate()
-        self._side = NearSide()
+        self._side = NearSide(self._bands)
         self._indices: list[int] = []
         self._second = 0
         self._plan: _Plan | None = None
@@ -99,10 +100,10 @@ class Unveil:
                 f"{self._second} of {len(self._indices)} frames came by twice; the picture needs all of them"
             )
         plan, self._plan = self._plan, None
-        sharpest = plan.sharpest
-        picture = plan.picture(self._bands)
+        found = plan.sharpest
+        picture = plan.picture()
         del plan
-        return Fused(picture, self._depth(sharpest))
+        return Fused(picture, self._depth(found))
 
     def close(self) -> None:
         """End the threads, free the state; safe to call again."""
@@ -112,19 +113,21 @@ class Unveil:
 
     def _planned(self) -> _Plan:
         assert self._levels is not None
-        sharpest = self._levels.sharpest()
+        found = sharpest(self._levels, self._bands)
         self._levels = None
         if not self._unveil or len(self._indices) < 2:
-            return _Plan(self._setting, self._bands, sharpest, len(self._indices), 0.0, near_first=None)
-        rate = self._rate.px_per_frame(sharpest)
-        first = self._side.first_is_near(sharpest, rate) if self._near == "auto" else self._near == "first"
-        return _Plan(self._setting, self._bands, sharpest, len(self._indices), rate, near_first=first)
+            return _Plan(self._setting, self._bands, found, None)
+        rate = self._rate.px_per_frame(found)
+        first = self._side.first_is_near(found, rate) if self._near == "auto" else self._near == "first"
+        return _Plan(
+            self._setting, self._bands, found, None if first is None else (rate, first), len(self._indices)
+        )
 
-    def _depth(self, sharpest: Sharpest) -> DepthMap:
+    def _depth(self, found: Sharpest) -> DepthMap:
         """At full size, in units of the frame index; jumps stay jumps."""
         size = (self._setting.width, self._setting.height)
-        place = np.interp(sharpest.place, np.arange(len(self._indices)), self._indices).astype(np.float32)
-        known = sharpest.clearness >= np.float32(MIN_CONFIDENCE)
+        place = np.interp(found.place, np.arange(len(self._indices)), self._indices).astype(np.float32)
+        known = found.clearness >= np.float32(MIN_CONFIDENCE)
         kernel = np.ones((3, 3), np.uint8)
         jumps = (cv2.dilate(place, kernel) - cv2.erode(place, kernel) > _JUMP).astype(np.uint8)
         smooth = cv2.resize(place, size, interpolation=cv2.INTER_LINEAR)
@@ -134,7 +137,7 @@ class Unveil:
         del whole
         hole = cv2.resize((~known).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
         smooth[hole] = np.nan
-        confidence = cv2.resize(sharpest.clearness, size, interpolation=cv2.INTER_LINEAR)
+        confidence = cv2.resize(found.clearness, size, interpolation=cv2.INTER_LINEAR)
         return DepthMap(np.asarray(smooth, np.float32), np.asarray(confidence, np.float32))
 
 
@@ -142,15 +145,31 @@ class _Plan:
     """What the second pass collects."""
 
     def __init__(
-        self, setting: Setting, bands: Bands, sharpest: Sharpest, frames: int, rate: float, near_first: bool | None
+        self,
+        setting: Setting,
+        bands: Bands,
+        sharpest: Sharpest,
+        occlusion: tuple[float, bool] | None,
+        frames: int = 0,
     ) -> None:
+        """Look ahead.
+
+        Args:
+            setting: of the stack.
+            bands: the threads.
+            sharpest: depth.
+            occlusion: blur in px at half size for a frame, and whether the first frame is near; None: nothing is unveiled.
+            frames: of the stack.
+        """
         self.sharpest = sharpest
-        self.rate = rate
+        self._bands = bands
         self._around: Surroundings | None = None
-        if near_first is not None:
+        self.rate = 0.0
+        if occlusion is not None:
+            self.rate, near_first = occlusion
             last = np.float32(frames - 1)
             away = _thinned(sharpest.place if near_first else last - sharpest.place)
-            self._around = surroundings(away, rate, frames)
+            self._around = surroundings(away, self.rate, frames)
             view = self._around.view
             if not near_first:
                 view = np.where(view >= 0, frames - 1 - view, -1).astype(np.int16)
@@ -163,10 +182,10 @@ class _Plan:
         if self._around is not None and self._view.wants(place):
             self._view.add(small_view(frame), place)
 
-    def picture(self, bands: Bands) -> Pixels:
+    def picture(self) -> Pixels:
         picture = self._blend.picture()
         if self._around is not None:
-            unveil(picture, self._around, self._view.picture, self.rate, bands)
+            unveil(picture, self._around, self._view.picture, self.rate, self._bands)
         return picture
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from stackcore.aligned import AlignedFrame
 from stackcore.focus_measures import MEASURES
-from stackcore.methods._record_kernel import weigh_rows
+from stackcore.methods._take_kernel import weigh_rows
 from stackcore.methods.weighted import Weighted
 from tests import naive_methods as naive
 from tests.unit._methods import aligned, fused, moved, setting_for, textured_stack
