@@ -152,6 +152,7 @@ class Result:
         alignment: how they lie on the reference, to be kept.
         metadata: of the first frame that was used.
         timings: where the time went.
+        near_first: whether the first frames are of what is nearer; None where nobody found out.
     """
 
     picture: Pixels
@@ -161,6 +162,7 @@ class Result:
     alignment: Alignment
     metadata: Metadata
     timings: Timings
+    near_first: bool | None = None
 
     @property
     def used(self) -> tuple[FrameReport, ...]:

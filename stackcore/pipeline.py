@@ -71,6 +71,7 @@ class Fusion:
         self.options = options
         self.fuse_s = 0.0
         self.finish_s = 0.0
+        self.near_first: bool | None = None
         self.passes = 1
         self._growing: GrowingPreview | None = None
         self._grown_to = -1
@@ -107,6 +108,7 @@ class Fusion:
                 finish_s=self.finish_s,
                 cpu_s=time.process_time() - cpu_s,
             ),
+            self.near_first,
         )
 
     def _as_seen(self) -> Fused:
@@ -155,6 +157,7 @@ class Fusion:
             before = time.monotonic()
             fused = method.finish()
             self.finish_s += time.monotonic() - before
+            self.near_first = getattr(method, "near_first", None)  # of methods that find out
             return fused
         finally:
             if method is not None:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stackcore import catalogue
+from stackcore.cli.arriving import source_of
 from stackcore.cli.cost import cost
 from stackcore.cli.exits import Exit
 from stackcore.cli.failures import Stopped
 from stackcore.cli.interrupts import Interrupts
 from stackcore.cli.light import load_numba
-from stackcore.cli.outputs import Outputs
+from stackcore.cli.outputs import Outputs, Scale
 from stackcore.cli.progress import Shown
 from stackcore.cli.words import counted, duration_text, say
 
 if TYPE_CHECKING:
     from stackcore.aligned import Pixels
     from stackcore.alignment import Alignment
-    from stackcore.files import Pushed, Source
+    from stackcore.files import Source
     from stackcore.outcome import FuseOptions, Result
 
 
@@ -75,17 +74,17 @@ def _run(options: argparse.Namespace) -> int:
             Exit.USAGE, "--orthographic goes by how the frames were registered; leave --no-align away"
         )
     interrupts = Interrupts()
-    with interrupts.installed(), _source(options, interrupts) as source:
+    with interrupts.installed(), source_of(options, interrupts) as source:
         inputs = [] if options.watch else frame_paths(options.frames)
         outputs = Outputs.of(options, inputs)
         outputs.check_depth(options.method, also=options.orthographic)
-        chosen = fuse_options(options, settings)
+        chosen = fuse_options(options, with_near_end(settings, options, source))
         with Shown(quiet=options.quiet, lines=not options.json) as shown:
             for notice in source.notices:
                 _note(options, notice)
             result = fuse_stack(source, chosen, progress=shown, preview=_preview(outputs, options.quality))
         with interrupts.held():
-            for _ in outputs.made(result, options.um_per_px, options.quality):
+            for _ in outputs.made(result, scale_of(options, source, result), options.quality):
                 interrupts.check()  # between two files, each of which is whole
             if options.save_registration is not None:
                 alignment.save(options.save_registration, result.alignment)
@@ -125,7 +124,20 @@ def method_settings(options: argparse.Namespace) -> dict[str, catalogue.Value]:
     for name, value in vars(options).items():
         if name.startswith(prefix) and name != "method_options" and value is not None:
             given[name.removeprefix(prefix)] = value
+    if options.near != "auto" and any(option.name == "near" for option in entry.options):
+        given.setdefault("near", options.near)
     return entry.values(given)
+
+
+def with_near_end(
+    settings: dict[str, catalogue.Value], options: argparse.Namespace, source: Source
+) -> dict[str, catalogue.Value]:
+    """The method told which end is near, where that is known: a rail's positions grow toward the subject."""
+    has_it = any(option.name == "near" for option in catalogue.find(options.method).options)
+    positions = source.positions_um
+    if not has_it or settings.get("near", "auto") != "auto" or not positions or options.near != "auto":
+        return settings
+    return {**settings, "near": "first" if positions[-1] >= positions[0] else "last"}
 
 
 def fuse_options(options: argparse.Namespace, settings: dict[str, catalogue.Value]) -> FuseOptions:
@@ -149,6 +161,18 @@ def fuse_options(options: argparse.Namespace, settings: dict[str, catalogue.Valu
         )
     except ValueError as error:
         raise Stopped(Exit.USAGE, str(error)) from error
+
+
+def scale_of(options: argparse.Namespace, source: Source, result: Result) -> Scale:
+    """What is known of the depth's scale, and which way it goes."""
+    near_first = result.near_first
+    positions = result.positions_um
+    if options.near != "auto":
+        near_first = options.near == "first"
+    elif source.positions_um is not None and positions == tuple(source.positions_um):
+        return Scale(options.um_per_px, grows_away=True)  # a rail's positions grow toward the subject
+    rising = positions is None or positions[-1] >= positions[0]
+    return Scale(options.um_per_px, grows_away=rising == (near_first is not False))
 
 
 def stored_alignment(path: str | None) -> Alignment | None:
@@ -189,72 +213,6 @@ def frame_paths(names: list[str]) -> list[Path]:
         else:
             found.append(path)
     return found
-
-
-@contextmanager
-def _source(options: argparse.Namespace, interrupts: Interrupts) -> Iterator[Source]:
-    """The frames: those that are there, or those that arrive."""
-    from stackcore.files import open_source
-
-    if options.watch is None:
-        yield open_source(options.frames, order=options.order, prefer=options.prefer)
-        return
-    from stackcore.files import Pushed
-
-    pushed = Pushed(expected=options.expected)
-    with _watching(options, pushed, interrupts):
-        yield pushed
-
-
-@contextmanager
-def _watching(options: argparse.Namespace, pushed: Pushed, interrupts: Interrupts) -> Iterator[None]:
-    from stackcore.files import StackError
-    from stackcore.watch import FolderChanges, FolderWatch
-
-    folder = Path(options.watch)
-    results = (options.output, options.preview, options.depth_picture)
-    changes = FolderChanges(folder)
-    watch = FolderWatch(
-        folder,
-        pushed,
-        expected=options.expected,
-        idle_s=options.idle,
-        ignore=[Path(name) for name in results if name],
-        wait=changes,
-    )
-    failures: list[Exception] = []
-
-    def run() -> None:
-        try:
-            watch.run()
-        except (StackError, OSError) as error:  # told by the thread that fuses
-            failures.append(error)
-
-    def end() -> bool:
-        watch.end()
-        if watch.taken:
-            say("no more frames are taken; making the result. Again to give up")
-        return watch.taken > 0
-
-    thread = threading.Thread(target=run, name="watch", daemon=True)
-    thread.start()
-    interrupts.first(end)
-    if not (options.quiet or options.json):
-        say(f"watching {folder}; Ctrl-C ends it and makes the result")
-    try:
-        yield
-    except StackError:
-        if failures:  # no frames, because the folder could not be watched
-            raise failures[0] from None
-        raise
-    finally:
-        interrupts.first(None)
-        watch.end()
-        pushed.interrupt()
-        changes.close()
-        thread.join()
-    if failures:
-        raise failures[0]
 
 
 def _report(

@@ -150,6 +150,12 @@ def fusion(parser: argparse.ArgumentParser) -> None:
         "--step-um", type=nonzero, metavar="UM", help="distance from frame to frame; a session knows it"
     )
     scale.add_argument("--positions", metavar="FILE", help="position of each frame in um, one a line")
+    scale.add_argument(
+        "--near",
+        choices=("auto", "first", "last"),
+        default="auto",
+        help="which frames are of what is nearer; auto: a session's first, otherwise as the method finds (unveil)",
+    )
     scale.add_argument("--um-per-px", type=positive, metavar="UM", help="size of a pixel on the subject")
     threads(parser)
 
@@ -208,7 +214,7 @@ def results(parser: argparse.ArgumentParser) -> None:
 
 _COMMON = frozenset(
     {
-        "--threads", "--slab", "--slab-overlap", "--depth", "--points", "--mesh", "--preview", "--quality", "--watch",
+        "--threads", "--near", "--slab", "--slab-overlap", "--depth", "--points", "--mesh", "--preview", "--quality", "--watch",
         "--frames", "--idle", "--quiet", "--strict", "--positions", "--registration", "--option", "--method", "--confidence",
     }
 )  # fmt: skip

@@ -31,6 +31,19 @@ SUFFIXES = {
 OF_DEPTH = ("depth", "confidence", "depth_picture", "mesh", "points")
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What depth and pixels mean.
+
+    Attributes:
+        um_per_px: size of a pixel on the subject, where known.
+        grows_away: whether a larger depth is farther.
+    """
+
+    um_per_px: float | None
+    grows_away: bool
+
+
 @dataclass(frozen=True)
 class Outputs:
     """Which files are wanted, by the name of their option."""
@@ -67,7 +80,7 @@ class Outputs:
         """Whether a depth map is needed for any of them."""
         return any(name in self.paths for name in OF_DEPTH)
 
-    def made(self, result: Result, um_per_px: float | None, quality: int) -> Iterator[Path]:
+    def made(self, result: Result, scale: Scale, quality: int) -> Iterator[Path]:
         """Write them one after the other; each path when its file is whole.
 
         Raises:
@@ -80,9 +93,9 @@ class Outputs:
             yield self.paths["output"]
         if not self.wants_depth:
             return
-        yield from self._made_of_depth(result, um_per_px, quality)
+        yield from self._made_of_depth(result, scale, quality)
 
-    def _made_of_depth(self, result: Result, um_per_px: float | None, quality: int) -> Iterator[Path]:
+    def _made_of_depth(self, result: Result, scale: Scale, quality: int) -> Iterator[Path]:
         from stackcore.export.relief import make_relief
 
         assert result.depth is not None
@@ -95,7 +108,8 @@ class Outputs:
             result.depth.frame_index,
             frames=len(result.frames),
             positions_um=result.positions_um,
-            um_per_px=um_per_px,
+            um_per_px=scale.um_per_px,
+            grows_away=scale.grows_away,
         )
         if "depth" in self.paths:
             from stackcore.export.depth_tiff import write_depth_tiff

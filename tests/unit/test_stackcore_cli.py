@@ -15,8 +15,9 @@ import pytest
 from stackcore import alignment
 from stackcore.catalogue import METHODS
 from stackcore.cli.exits import Exit
+from stackcore.cli.fuse import method_settings, with_near_end
 from stackcore.cli.parser import make_parser, run_command_line
-from stackcore.files import read_frame
+from stackcore.files import Arrays, read_frame
 from tests.unit._stacks import FRAMES, HEIGHT, WIDTH, frame_pixels, write_stack
 
 COMMANDS = ("fuse", "depth", "align", "compare", "bench", "methods")
@@ -157,6 +158,40 @@ def test_every_output_is_written(stack, tmp_path, capsys):
         assert json.loads(file.pages[0].description)["unit"] == "um"
     assert depth.dtype == np.float32
     assert np.nanmax(depth) > 100  # um: five steps of 25
+
+
+@pytest.mark.parametrize(
+    ("flags", "larger"),
+    [
+        ((), "farther"),
+        (("--near", "last"), "nearer"),
+        (("--step-um", -5), "nearer"),
+        (("--step-um", -5, "--near", "last"), "farther"),
+    ],
+)
+def test_depth_says_which_way_it_goes(stack, tmp_path, flags, larger):
+    import tifffile
+
+    assert run("depth", stack, "-o", tmp_path / "depth.tif", *PICK, *flags, "--quiet") == Exit.DONE
+    with tifffile.TiffFile(tmp_path / "depth.tif") as file:
+        assert json.loads(file.pages[0].description)["larger_is"] == larger
+
+
+@pytest.mark.parametrize(
+    ("positions", "near", "expected"),
+    [
+        ((1.0, 2.0), "auto", "first"),
+        ((2.0, 1.0), "auto", "last"),
+        ((1.0, 2.0), "last", "last"),
+        (None, "auto", None),
+    ],
+)
+def test_a_rails_positions_say_which_end_is_near(positions, near, expected):
+    options = make_parser().parse_args(["fuse", "x", "-o", "y.tif", "--near", near])
+    source = Arrays([frame_pixels(0)] * 2, positions_um=positions)
+    assert with_near_end(method_settings(options), options, source).get("near") == expected
+    options.method = "argmax"
+    assert "near" not in with_near_end(method_settings(options), options, source)
 
 
 def test_depth_alone_needs_no_picture(stack, tmp_path, capsys):

@@ -331,6 +331,14 @@ def test_frames_too_small_to_be_registered_are_an_error_that_says_what_to_do():
         fuse(Arrays([np.full((6, 6), 9, np.uint8)] * 3), FuseOptions(method="argmax", threads=1))
 
 
+def test_a_method_that_finds_out_which_end_is_near_says_so(measure, method):
+    method()
+    assert fuse(Arrays(stack_pixels()), FuseOptions(threads=1)).near_first is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeMethod, "near_first", False, raising=False)
+        assert fuse(Arrays(stack_pixels()), FuseOptions(threads=1)).near_first is False
+
+
 def test_positions_come_from_the_options_or_the_source():
     pixels = stack_pixels()
     known = Arrays(pixels, positions_um=[10.0 * k * k for k in range(FRAMES)])
