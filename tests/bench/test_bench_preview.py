@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import platform
@@ -20,8 +21,9 @@ from stackcore.depth import depth_map, smooth_depth
 from stackcore.imageio import decode_jpeg
 from stackcore.merge import StackMerger, warm_up
 from stackcore.quality import frame_metrics
+from stackcore.registration import Registrar
+from stackcore.registration.warping import warp
 from stackcore.scores import Merged
-from stackcore.track import Tracker, warp
 from tests import naive
 from tests.bench._opencv_merge import OpenCvMerger
 from tests.unit._scenes import Defocus, occlusion_scene, photograph, psnr_db, texture, tilted_plane
@@ -169,8 +171,9 @@ def test_memory_of_400_frames(results: dict[str, object]) -> None:
 
 def test_other_parts_at_12_megapixels(frames: list[np.ndarray], results: dict[str, object]) -> None:
     warm_up()
-    tracker = Tracker()
-    tracker.add(frames[0])
+    tracker = Registrar(gains=False)
+    tracker.add(frames[0], 0)
+    later = itertools.count(1)
     with StackMerger(HEIGHT, WIDTH) as merger:
         for index, frame in enumerate(frames):
             merger.add(frame, index)
@@ -178,7 +181,7 @@ def test_other_parts_at_12_megapixels(frames: list[np.ndarray], results: dict[st
         matrix = np.array([[1.01, 0, -20], [0, 1.01, -15]])
         works: dict[str, Callable[[], object]] = {
             "frame_metrics": lambda: frame_metrics(frames[0]),
-            "track": lambda: tracker.add(frames[1]),
+            "track": lambda: tracker.add(frames[1], next(later)),
             "warp": lambda: warp(frames[1], matrix),
             "depth_map": lambda: depth_map(merged),
             "coverage": lambda: coverage(merged, merger.history),
