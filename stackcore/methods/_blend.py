@@ -55,7 +55,7 @@ class Blend:
             breadth += sharpest.clearness < np.float32(limit)
         self._breadth = breadth
         self._weights = _weights()
-        self._tiles = _Tiles(setting, sharpest.place, self._reach()[breadth])
+        self._tiles = _Tiles(setting, sharpest.place, breadth, self._reach())
 
     def add(self, frame: AlignedFrame, place: int) -> None:
         """Add a frame, the `place`-th of the stack."""
@@ -145,11 +145,11 @@ def small_view(frame: AlignedFrame) -> Pixels:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         matrix = reduced_matrix(frame.matrix, 2)
         small = as_pixels(cv2.warpAffine(small, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE))
-    gain = frame.gain[: frame.channels]
-    if (gain == 1).all():
+    if (frame.gain[: frame.channels] == 1).all():
         return small
-    evened = small * gain.astype(np.float32)
-    return as_pixels(np.clip(evened + np.float32(0.5), 0, frame.full_scale).astype(small.dtype))
+    # OpenCV rounds and saturates; a picture of floats would be the largest thing in memory.
+    gain = (*(float(value) for value in frame.gain), 0.0) if frame.channels == 3 else float(frame.gain[0])
+    return as_pixels(cv2.multiply(small, gain))
 
 
 def _weights() -> npt.NDArray[np.uint16]:
@@ -181,19 +181,26 @@ class _Tiles:
 
     _BITS = 64
 
-    def __init__(self, setting: Setting, place: Floats, reach: Floats) -> None:
-        lowest = np.maximum(np.ceil(place - reach), 0)
-        highest = np.floor(place + reach)
-        self._shrink = max(1.0, (float(highest.max()) + 1) / self._BITS)
-        low = (lowest / self._shrink).astype(np.uint64)
-        high = np.minimum(highest / self._shrink, self._BITS - 1).astype(np.uint64)
+    def __init__(self, setting: Setting, place: Floats, breadth: npt.NDArray[np.uint8], reach: Floats) -> None:
+        side = _TILE // 2
+        rows = range(0, place.shape[0], side)
+        columns = range(0, place.shape[1], side)
+        farthest = float(place.max() + reach.max())
+        self._shrink = max(1.0, (farthest + 1) / self._BITS)
+        self._bits = np.empty((len(rows), len(columns)), np.uint64)
+        for bits, row in zip(self._bits, rows, strict=True):
+            strip = slice(row, row + side)
+            counted = self._counted(place[strip], reach[breadth[strip]])
+            bits[:] = np.bitwise_or.reduceat(np.bitwise_or.reduce(counted, axis=0), np.asarray(columns))
+        self._tiles = [[self._tile(setting, place.shape, r, c) for c in columns] for r in rows]
+
+    def _counted(self, place: Floats, reach: Floats) -> npt.NDArray[np.uint64]:
+        """A bit for every frame that counts in a cell, from the lowest to the highest."""
+        low = (np.maximum(np.ceil(place - reach), 0) / self._shrink).astype(np.uint64)
+        high = np.minimum(np.floor(place + reach) / self._shrink, self._BITS - 1).astype(np.uint64)
         one = np.uint64(1)
-        # Bits low to high: all up to `high`, without all below `low`. A shift by 64 is not defined, hence 2 << high.
-        bits = ((np.uint64(2) << high) - one) & ~((one << low) - one)
-        rows = np.arange(0, place.shape[0], _TILE // 2)
-        columns = np.arange(0, place.shape[1], _TILE // 2)
-        self._bits = np.bitwise_or.reduceat(np.bitwise_or.reduceat(bits, rows, axis=0), columns, axis=1)
-        self._tiles = [[self._tile(setting, place.shape, int(r), int(c)) for c in columns] for r in rows]
+        # All up to `high`, without all below `low`. A shift by 64 is not defined, hence 2 << high.
+        return np.asarray(((np.uint64(2) << high) - one) & ~((one << low) - one), np.uint64)
 
     def due(self, place: int) -> list[_Tile]:
         """The parts in which the `place`-th frame counts."""

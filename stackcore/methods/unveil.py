@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stackcore._memory import give_back
 from stackcore.aligned import AlignedFrame, Pixels
 from stackcore.depth import MIN_CONFIDENCE, DepthMap
 from stackcore.methods import Fused, Setting
@@ -52,12 +53,10 @@ class Unveil:
         if near not in NEAR:
             raise ValueError(f"near is one of {', '.join(NEAR)}, not {near!r}")
         self._setting = setting
-        self._unveil = unveil
         self._near = near
         self._bands = Bands(setting.threads)
         self._levels: FocusLevels | None = FocusLevels(setting, self._bands)
-        self._rate = BlurRate()
-        self._side = NearSide(self._bands)
+        self._witness: tuple[BlurRate, NearSide] | None = (BlurRate(), NearSide(self._bands)) if unveil else None
         self._indices: list[int] = []
         self._second = 0
         self._plan: _Plan | None = None
@@ -74,9 +73,10 @@ class Unveil:
                 raise ValueError(f"frame {frame.index} comes out of order")
             self._indices.append(frame.index)
             pictures = self._levels.add(frame)
-            if self._unveil:
-                self._rate.add(frame, pictures[0])
-                self._side.add(frame, pictures)
+            if self._witness is not None:
+                rate, side = self._witness
+                rate.add(frame, pictures[0])
+                side.add(frame, pictures)
             return
         if self._second >= len(self._indices) or frame.index != self._indices[self._second]:
             raise ValueError(f"frame {frame.index} comes by for the second time in another order than before")
@@ -115,10 +115,13 @@ class Unveil:
         assert self._levels is not None
         found = sharpest(self._levels, self._bands)
         self._levels = None
-        if not self._unveil or len(self._indices) < 2:
+        witness, self._witness = self._witness, None
+        if witness is None or len(self._indices) < 2:
             return _Plan(self._setting, self._bands, found, None)
-        rate = self._rate.px_per_frame(found)
-        first = self._side.first_is_near(found, rate) if self._near == "auto" else self._near == "first"
+        rate = witness[0].px_per_frame(found)
+        first = witness[1].first_is_near(found, rate) if self._near == "auto" else self._near == "first"
+        del witness
+        give_back()
         return _Plan(
             self._setting, self._bands, found, None if first is None else (rate, first), len(self._indices)
         )
