@@ -40,6 +40,8 @@ def read_result(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise FileNotFoundError(f"{path.name} is no picture that OpenCV reads")
+    if image.dtype.kind == "f":  # 0..1
+        image = np.rint(np.clip(image, 0, 1) * 65535).astype(np.uint16)
     if image.ndim == 2:
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     mask = None if image.shape[2] == 3 else image[..., 3] > 0

@@ -8,15 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stackcore.catalogue import DEFAULT, METHODS
 from tests.bench._cases import Case
 from tests.bench._process import Command
 
 HERE = Path(__file__).parent
 PEERS = HERE.parents[1] / ".venv-bench"
 """Made by requirements/make-bench-peers."""
-
-DEFAULT = "pyramid"
-METHODS = ("pyramid", "weighted", "argmax", "wavelet", "labels", "depth")
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def own(method: str, *options: str, name: str = "") -> Stacker:
         depth = [] if job.depth_out is None else ["--depth", job.depth_out]
         return [fuse_command(job.case.folder, job.out, *depth, *options, method=method)]
 
-    return Stacker(f"stackcore {name or method}", commands, ours=True, depth=True)
+    return Stacker(f"stackcore {name or method}", commands, ours=True, depth=METHODS[method].depth)
 
 
 def _why_missing(name: str) -> str:
@@ -145,7 +143,7 @@ ALIGNED = ("A", "C", "occlusion")
 def stackers() -> list[Stacker]:
     return [
         *(own(method) for method in METHODS),
-        own(DEFAULT, "--option", "unveil=no", name=f"{DEFAULT}, no unveil"),
+        own("unveil", "--option", "unveil=no", name="unveil, veil left on"),
         Stacker("OpenCV textbook pyramid", _textbook),
         _peer("focusweave", "focusweave", _focusweave),
         _peer("shinestacker", "shinestacker pyramid", _shinestacker, suffix=None),
