@@ -67,6 +67,8 @@ class Finisher:
         busy: why the rig must not be disturbed now, or nothing; on the loop.
         quiet: what `stackcore` says about its progress is not shown.
         look_s: how often both are asked.
+        command: what is run for a session.
+        tell: told when it has to wait, and when it goes on.
     """
 
     def __init__(
@@ -77,12 +79,14 @@ class Finisher:
         quiet: bool = True,
         look_s: float = LOOK_S,
         command: Callable[[Path, Finish], list[str]] = finish.arguments,
+        tell: Callable[[str], None] = log.info,
     ) -> None:
         self._health = health
         self._busy = busy
         self._quiet = quiet
         self._look_s = look_s
         self._command = command
+        self._tell = tell
         self._look = asyncio.Event()
         self.held = ""
         """Why nothing is computed at the moment."""
@@ -156,7 +160,7 @@ class Finisher:
         """Why it must wait, or nothing; told when that changes."""
         why = self._busy() or hot.why(await asyncio.to_thread(self._health)) or self._busy()
         if why != self.held:
-            log.info("fusing waits: %s", why) if why else log.info("fusing goes on")
+            self._tell(f"fusing waits: {why}" if why else "fusing goes on")
         self.held = why
         return why
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import signal
 from collections.abc import Container
 from pathlib import Path
@@ -20,6 +21,8 @@ from rigd.finish import DONE, Finished
 from rigd.finishing import Finisher
 from rigd.health import HealthReader
 from rigd.session import verify
+
+log = logging.getLogger(__name__)
 
 LABELS = {
     "fused": "fused",
@@ -75,7 +78,8 @@ def fuse(session: Path, config: Finish, *, quiet: bool) -> Finished:
 
 
 async def _until_stopped(session: Path, config: Finish, *, quiet: bool) -> Finished:
-    finisher = Finisher(HealthReader(session).read, quiet=quiet)
+    tell = log.info if quiet else say
+    finisher = Finisher(HealthReader(session).read, quiet=quiet, tell=tell)
     loop = asyncio.get_running_loop()
     work = asyncio.create_task(finisher.finish(session, config))
     seen: list[signal.Signals] = []

@@ -223,6 +223,8 @@ def _report(
         return
     for frame in result.left_out:
         _note(options, f"left out {frame.name}: {frame.reason}")
+    for text in doubts(result):
+        _note(options, text)
     if options.quiet:
         return
     height, width = result.picture.shape[:2]
@@ -231,6 +233,14 @@ def _report(
     for name, path in outputs.paths.items():
         if name != "preview":
             print(f"  {name.replace('_', ' '):18s} {path}")
+
+
+def doubts(result: Result) -> list[str]:
+    """What a result should be looked at for."""
+    if 2 * len(result.used) > len(result.frames):
+        return []
+    fix = "look at the reasons; frames that lie on each other as they are need --no-align"
+    return [f"the result is made of only {len(result.used)} of {counted(len(result.frames), 'frame')}: {fix}"]
 
 
 def _data(
@@ -250,7 +260,7 @@ def _data(
         "frames": len(result.frames),
         "used": len(result.used),
         "left_out": [{"name": frame.name, "reason": frame.reason} for frame in result.left_out],
-        "warnings": list(source.notices),
+        "warnings": [*source.notices, *doubts(result)],
         "registration": [frame.to_dict() for frame in result.frames],
         "positions_um": result.positions_um,
         "seconds": round(seconds, 3),

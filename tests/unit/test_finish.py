@@ -317,10 +317,12 @@ def test_it_stands_still_while_the_rig_is_busy_or_hot_and_ends_when_it_is_told_t
 
 
 def test_nothing_begins_while_the_rig_is_busy(session):
-    busy = ["capturing"]
+    busy, told = ["capturing"], []
 
     async def main():
-        finisher = Finisher(lambda: COOL, lambda: busy[0], command=program(WRITES), look_s=0.01)
+        finisher = Finisher(
+            lambda: COOL, lambda: busy[0], command=program(WRITES), look_s=0.01, tell=told.append
+        )
         work = asyncio.create_task(finisher.finish(session, CONFIG))
         await until(lambda: finisher.held == "capturing")
         for _ in range(50):
@@ -331,6 +333,7 @@ def test_nothing_begins_while_the_rig_is_busy(session):
         return await work
 
     assert asyncio.run(main()).outcome == DONE
+    assert told == ["fusing waits: capturing", "fusing goes on"]
 
 
 def test_the_process_is_humble(session):

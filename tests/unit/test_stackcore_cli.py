@@ -236,6 +236,16 @@ def test_left_out_frames_are_said_and_counted(stack, tmp_path, capsys):
     assert [row["name"] for row in data["left_out"]] == ["f002.png"]
 
 
+def test_a_result_of_the_fewest_frames_is_doubted(stack, tmp_path, capsys):
+    assert (
+        run("fuse", stack, "-o", tmp_path / "out.png", "--method", "argmax") == Exit.DONE
+    )  # strips share nothing
+    err = capsys.readouterr().err
+    assert "not registered" in err
+    assert "made of only 1 of 6 frames" in err
+    assert "--no-align" in err
+
+
 def test_the_order_can_be_said(stack, tmp_path, capsys):
     given = [stack / f"f00{k}.png" for k in (2, 0, 1)]
     common = ("fuse", *given, "-o", tmp_path / "out.png", *PICK, "--json")
