@@ -167,7 +167,12 @@ def _measure_row(
         return run_all(stacker.commands(job), limit_s=LIMIT_S)
 
     once_above_s = OWN_ONCE_ABOVE_S if stacker.ours else ONCE_ABOVE_S
-    row = Row(case.name, stacker.name, stacker.ours, least(once, runs=RUNS, once_above_s=once_above_s))
+    row = Row(
+        case.name,
+        stacker.name,
+        stacker.ours,
+        least(once, runs=min(RUNS, stacker.runs), once_above_s=once_above_s),
+    )
     shutil.rmtree(work, ignore_errors=True)
     if not row.done:
         return row
