@@ -7,8 +7,8 @@ from numba import types
 
 from stackcore._jit import F32, F64, array, kernel
 
-IN_STEPS = 2.0
-"""A surface nearer than the plane looked at by more than this many frames is the edge of something, not the surface itself."""
+EDGE_STEPS = 2.0
+"""Where depth jumps nearer by more frames than this, half a pixel on, something nearer begins, and the surface ends."""
 
 
 @kernel(
@@ -59,7 +59,7 @@ def trace_rows(  # noqa: PLR0917
             reach = np.hypot(dx, dy) * abs(1 / zooms[0] - 1 / zooms[-1])
             steps = min(max(int(2 * reach), 1), len(planes) - 1)
             x, y = x0 + dx / zooms[0], y0 + dy / zooms[0]
-            before, seen = 0.0, np.float32(1)
+            before, before_depth, seen = 0.0, 0.0, np.float32(1)
             for step in range(steps + 1):
                 at = step * (len(planes) - 1) / steps
                 low = min(int(at), len(planes) - 2)
@@ -71,14 +71,15 @@ def trace_rows(  # noqa: PLR0917
                 j = min(max(int(np.round(v)), 0), height - 1)
                 beyond = sign * (depth[j, i] - plane)
                 if beyond > 0 and step < steps:
-                    x, y, before = u, v, beyond
+                    x, y, before, before_depth = u, v, beyond, depth[j, i]
                     continue
-                if beyond < -IN_STEPS and step > 0:
-                    seen = np.float32(0)
-                elif step > 0 and before > 0 and before - beyond > 1e-9 and before < 2 * IN_STEPS:
-                    part = before / (before - beyond)
-                    x, y = x + part * (u - x), y + part * (v - y)
-                else:
+                if step == 0 or beyond > 0:
                     x, y = u, v
+                elif sign * (before_depth - depth[j, i]) > EDGE_STEPS:
+                    # Between pixels the nearer thing would be mixed in.
+                    x, y, seen = np.round(x), np.round(y), np.float32(0)
+                else:
+                    part = before / max(before - beyond, 1e-9)
+                    x, y = x + part * (u - x), y + part * (v - y)
                 break
             map_x[row, column], map_y[row, column], found[row, column] = x, y, seen

@@ -35,7 +35,7 @@ class Stillness:
             np.linalg.inv(estimate.information) * min(1.0, MOST_ERROR_PX / estimate.error_px) ** 2
         )
         self._drift = _KEEP * self._drift + step
-        self._variance = _KEEP**2 * self._variance + variance
+        self._variance = np.asarray(_KEEP**2 * self._variance + variance, np.float64)
         if _moves(step, variance, STEP_PX) or _moves(self._drift, self._variance, DRIFT_PX):
             self.holds = False
 
