@@ -214,13 +214,15 @@ def _trusted(coarse: _Found, found: _Found | None, planes: Planes) -> _Found:
 def _finely(
     anchors: Sequence[Anchor], planes: Planes, motion: Motion, log_zoom: tuple[float, float] | None
 ) -> _Found | None:
-    """From the newest anchor's tiles at two sizes, and, once that has converged, from those of the oldest too."""
+    """From the tiles of the newest anchor and of the oldest, at two sizes."""
     newest, oldest = anchors[-1], anchors[0]
     comparisons = _comparisons(newest, planes, motion, np.eye(3))
+    if len(anchors) > 2:
+        between = newest.motion @ np.linalg.inv(oldest.motion)
+        comparisons += _comparisons(oldest, planes, motion @ between, between)
     reach = float(np.hypot(*planes.shape)) / 2
-    waiting = len(anchors) > 2
     best = None
-    for left in range(FINE_ROUNDS - 1, -1, -1):
+    for _ in range(FINE_ROUNDS):
         evidence = Evidence.joined([comparison.at(motion @ between) for comparison, between in comparisons])
         zoom = None
         if log_zoom is not None:
@@ -230,13 +232,8 @@ def _finely(
             break
         motion = about_centre(estimate.step, planes.shape) @ motion
         best = _Found(motion, estimate)
-        if estimate.corner_px > CONVERGED and left:
-            continue
-        if not waiting:
+        if estimate.corner_px < CONVERGED:
             break
-        waiting = False
-        between = newest.motion @ np.linalg.inv(oldest.motion)
-        comparisons += _comparisons(oldest, planes, motion @ between, between)
     return best
 
 

@@ -31,9 +31,8 @@ class Stillness:
             step: (4,), its motion against the frame before, as `Estimate.step`.
             estimate: with the information that it rests on.
         """
-        variance: Floats = (
-            np.linalg.inv(estimate.information) * min(1.0, MOST_ERROR_PX / estimate.error_px) ** 2
-        )
+        believed = min(1.0, MOST_ERROR_PX / estimate.error_px) ** 2
+        variance = np.asarray(believed * estimate.variance, np.float64)
         self._drift = _KEEP * self._drift + step
         self._variance = np.asarray(_KEEP**2 * self._variance + variance, np.float64)
         if _moves(step, variance, STEP_PX) or _moves(self._drift, self._variance, DRIFT_PX):
