@@ -15,14 +15,16 @@ import numpy.typing as npt
 from stackcore.aligned import AlignedFrame, Pixels, as_pixels
 from stackcore.methods import Setting
 from stackcore.methods._blend_kernel import blend, divide
-from stackcore.methods._focus_levels import halved, reduced_matrix
+from stackcore.methods._focus_levels import cell_px, in_cells, reduced_matrix
 from stackcore.methods._rows import Bands
 from stackcore.methods._sharpest import Sharpest
 
 Floats = npt.NDArray[np.float32]
 
-PLACES = 64
-"""Depths are kept as whole 64ths of a frame."""
+PLACES = 16
+"""Depths are kept as whole 16ths of a frame."""
+
+MAX_FRAMES = 65_536 // PLACES - 1
 
 BREADTHS = (0.42, 0.7, 1.1, 1.6)
 """Standard deviations, in frames, of the weights: of clear detail first, of none last."""
@@ -42,6 +44,7 @@ class Blend:
         self._setting = setting
         self._bands = bands
         self._channels = setting.channels
+        self._halvings = cell_px(setting.height, setting.width) // 2
         wide = np.dtype(setting.dtype) == np.dtype(np.uint16)
         self._sums = np.zeros(
             (setting.height, setting.width * setting.channels), np.uint32 if wide else np.uint16
@@ -78,6 +81,7 @@ class Blend:
                 add_part(
                     source,
                     self._channels,
+                    self._halvings,
                     top,
                     start,
                     tile.first,
@@ -102,7 +106,7 @@ class Blend:
         lines = picture.reshape(picture.shape[0], -1)
 
         def work(first: int, end: int) -> None:
-            divide[picture.dtype](self._sums, self._total, first, end, lines)
+            divide[picture.dtype](self._sums, self._total, self._channels, self._halvings, first, end, lines)
 
         self._bands.run(lines.shape[0], work)
         del self._sums
@@ -114,7 +118,7 @@ class Blend:
 
 
 class View:
-    """At half size, each cell as one given frame shows it."""
+    """Each cell as one given frame shows it."""
 
     def __init__(self, place: npt.NDArray[np.int16], setting: Setting) -> None:
         """`place` is the frame of each cell, -1 where none is wanted."""
@@ -129,7 +133,7 @@ class View:
         return any(place in wanted for wanted in self._wanted)
 
     def add(self, small: Pixels, place: int) -> None:
-        """A frame at half size, resampled and evened."""
+        """Take what is wanted of a frame in cells, resampled and evened."""
         for number, wanted in enumerate(self._wanted):
             if place in wanted:
                 rows = slice(number * _TILE, (number + 1) * _TILE)
@@ -137,13 +141,13 @@ class View:
                 self.picture[rows][mask] = small[rows][mask]
 
 
-def small_view(frame: AlignedFrame) -> Pixels:
-    """A frame at half size, resampled and evened."""
-    small = halved(frame.pixels)
+def small_view(frame: AlignedFrame, cell: int) -> Pixels:
+    """A frame in cells, resampled and evened."""
+    small = in_cells(frame.pixels, cell)
     if frame.moved:
         size = (small.shape[1], small.shape[0])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        matrix = reduced_matrix(frame.matrix, 2)
+        matrix = reduced_matrix(frame.matrix, cell)
         small = as_pixels(cv2.warpAffine(small, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE))
     if (frame.gain[: frame.channels] == 1).all():
         return small
@@ -167,7 +171,7 @@ def _weights() -> npt.NDArray[np.uint16]:
 
 @dataclass(frozen=True)
 class _Tile:
-    """A part of the picture, and the cells in it; begins at even pixels."""
+    """A part of the picture, and the cells in it; begins where a cell does."""
 
     first: int
     end: int
@@ -181,8 +185,11 @@ class _Tiles:
 
     _BITS = 64
 
-    def __init__(self, setting: Setting, place: Floats, breadth: npt.NDArray[np.uint8], reach: Floats) -> None:
-        side = _TILE // 2
+    def __init__(
+        self, setting: Setting, place: Floats, breadth: npt.NDArray[np.uint8], reach: Floats
+    ) -> None:
+        self._cell = cell_px(setting.height, setting.width)
+        self._side = side = _TILE // self._cell
         rows = range(0, place.shape[0], side)
         columns = range(0, place.shape[1], side)
         farthest = float(place.max() + reach.max())
@@ -208,13 +215,14 @@ class _Tiles:
         wanted = (self._bits >> bit) & np.uint64(1)
         return [self._tiles[r][c] for r, c in zip(*np.nonzero(wanted), strict=True)]
 
-    @staticmethod
-    def _tile(setting: Setting, cells: tuple[int, ...], row: int, column: int) -> _Tile:
-        below, after = min(row + _TILE // 2, cells[0]), min(column + _TILE // 2, cells[1])
+    def _tile(self, setting: Setting, cells: tuple[int, ...], row: int, column: int) -> _Tile:
+        below, after = min(row + self._side, cells[0]), min(column + self._side, cells[1])
         # The last row and column of an odd picture belong to the cell before.
-        end = setting.height if below == cells[0] else 2 * below
-        right = setting.width if after == cells[1] else 2 * after
-        return _Tile(2 * row, end, 2 * column, right, (slice(row, below), slice(column, after)))
+        end = setting.height if below == cells[0] else self._cell * below
+        right = setting.width if after == cells[1] else self._cell * after
+        return _Tile(
+            self._cell * row, end, self._cell * column, right, (slice(row, below), slice(column, after))
+        )
 
 
 def _resampled(frame: AlignedFrame, tile: _Tile) -> Pixels:
@@ -234,8 +242,9 @@ def _shown_cells(frame: AlignedFrame, tile: _Tile) -> npt.NDArray[np.bool_] | bo
     """Which cells of a tile a frame shows whole."""
     height, width = frame.shape
     (a, b, c), (d, e, f) = frame.matrix
-    x = 2 * np.arange(tile.cells[1].start, tile.cells[1].stop) + 0.5
-    y = 2 * np.arange(tile.cells[0].start, tile.cells[0].stop)[:, None] + 0.5
+    cell = cell_px(height, width)
+    x = cell * (np.arange(tile.cells[1].start, tile.cells[1].stop) + 0.5) - 0.5
+    y = cell * (np.arange(tile.cells[0].start, tile.cells[0].stop)[:, None] + 0.5) - 0.5
     # A similarity keeps corners outermost: where they lie inside all do.
     corners_x, corners_y = x[[0, -1]], y[[0, -1]]
     if _inside(a * corners_x + b * corners_y + c, d * corners_x + e * corners_y + f, height, width).all():

@@ -1,6 +1,7 @@
 """The compiled part of `stackcore.methods._blend`.
 
-Pictures are rows of interleaved pixels. A cell is 2 x 2 px of the picture; an odd last row or column belongs to the cell before it.
+Pictures are rows of interleaved pixels. A cell is 1 x 1 or 2 x 2 px (`1 << halvings`); an odd last row or column belongs to the cell
+before it.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ _FINE = 4
 
 @row_function
 def _weight(depth: U16, breadth: U8, weights: U16, place: int) -> int:
-    distance = abs(np.int64(depth) - place) >> 2
+    distance = abs(np.int64(depth) - place)
     return 0 if distance >= weights.shape[1] else int(weights[breadth, distance])
 
 
 _BLEND = (
+    types.int64,
     types.int64,
     types.int64,
     types.int64,
@@ -46,6 +48,7 @@ _BLEND = (
 def blend(  # noqa: PLR0917
     source: Any,
     channels: int,
+    halvings: int,
     from_row: int,
     from_column: int,
     first: int,
@@ -65,14 +68,15 @@ def blend(  # noqa: PLR0917
     Args:
         source: (rows, columns * channels), the frame or a resampled part of it.
         channels: 3 or 1.
+        halvings: of a cell.
         from_row: the picture's row that the first row of `source` is.
         from_column: likewise.
-        first: row of the picture, even.
+        first: row of the picture, where a cell begins.
         end: row of the picture.
-        left: column of the picture, even.
+        left: column of the picture, where a cell begins.
         right: column of the picture.
-        gain: (channels + 2,): of each channel times 4096, then white, then this frame's place times 64.
-        depth: (h, w), of each cell, in frames times 64.
+        gain: (channels + 2,): of each channel times 4096, then white, then this frame's place times 16.
+        depth: (h, w), of each cell, in 16ths of a frame.
         breadth: (h, w), which row of `weights` counts in a cell.
         weights: (rows, distances), by distance in 16ths of a frame.
         shown: (h, w), 0 where the frame shows nothing.
@@ -83,16 +87,16 @@ def blend(  # noqa: PLR0917
     white = gain[channels] << _FINE
     h, w = depth.shape
     for y in range(first, end):
-        cell_row = min(y >> 1, h - 1)
-        own = y == 2 * cell_row
+        cell_row = min(y >> halvings, h - 1)
+        own = y == cell_row << halvings
         line = source[y - from_row]
         kept = sums[y]
         for x in range(left, right):
-            cell = min(x >> 1, w - 1)
+            cell = min(x >> halvings, w - 1)
             weight = _weight(depth[cell_row, cell], breadth[cell_row, cell], weights, place)
             if weight == 0 or shown[cell_row, cell] == 0:
                 continue
-            if own and x == 2 * cell:
+            if own and x == cell << halvings:
                 total[cell_row, cell] += weight
             for k in range(channels):
                 value = np.int64(line[(x - from_column) * channels + k])
@@ -102,28 +106,43 @@ def blend(  # noqa: PLR0917
 
 @by_pixel(
     uint8=types.void(
-        array(types.uint16, 2), array(types.uint16, 2), types.int64, types.int64, array(types.uint8, 2)
+        array(types.uint16, 2),
+        array(types.uint16, 2),
+        types.int64,
+        types.int64,
+        types.int64,
+        types.int64,
+        array(types.uint8, 2),
     ),
     uint16=types.void(
-        array(types.uint32, 2), array(types.uint16, 2), types.int64, types.int64, array(types.uint16, 2)
+        array(types.uint32, 2),
+        array(types.uint16, 2),
+        types.int64,
+        types.int64,
+        types.int64,
+        types.int64,
+        array(types.uint16, 2),
     ),
 )
-def divide(sums: Any, total: U16, first: int, end: int, picture: Any) -> None:
+def divide(  # noqa: PLR0917
+    sums: Any, total: U16, channels: int, halvings: int, first: int, end: int, picture: Any
+) -> None:
     """The picture where any frame counted; elsewhere it stays.
 
     Args:
         sums: as of `blend`.
         total: as of `blend`.
+        channels: 3 or 1.
+        halvings: of a cell.
         first: row.
         end: row.
         picture: (H, W * channels).
     """
     h, w = total.shape
     width = sums.shape[1]
-    channels = 3 if width >= 6 * w else 1
     for y in range(first, end):
-        row = total[min(y >> 1, h - 1)]
+        row = total[min(y >> halvings, h - 1)]
         for i in range(width):
-            weight = np.int64(row[min((i // channels) >> 1, w - 1)])
+            weight = np.int64(row[min((i // channels) >> halvings, w - 1)])
             if weight > 0:
                 picture[y, i] = (np.int64(sums[y, i]) + weight // 2) // weight

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stackcore.aligned import AlignedFrame, Pixels, as_pixels
-from stackcore.methods._focus_levels import reduced_matrix
+from stackcore.methods._focus_levels import cell_px, reduced_matrix
 from stackcore.methods._sharpest import Sharpest
 
 Floats = npt.NDArray[np.float32]
@@ -26,9 +26,6 @@ MARGIN = 9
 RADII = (0.75, 1.25, 1.75, 2.5, 3.25, 4.25, 5.5, 7.0, 8.5)
 MAX_FRAMES = 64
 """Of longer stacks the patches of the middle part are kept: 4.5 MB."""
-
-USUAL = 0.6
-"""px at half size for a frame: where nothing can be measured. Steps of about the depth of field give 0.4 to 0.8."""
 
 _FEWEST = 5
 _FLAT = 0.6
@@ -43,7 +40,7 @@ class BlurRate:
         self._patches: list[npt.NDArray[np.uint8]] = []
 
     def add(self, frame: AlignedFrame, small: Pixels) -> None:
-        """Keep the patches of a frame; `small` is the frame at half size, not resampled."""
+        """Keep the patches of a frame; `small` is the frame in cells, not resampled."""
         if len(self._patches) >= MAX_FRAMES:
             return
         height, width = small.shape[:2]
@@ -53,7 +50,7 @@ class BlurRate:
         if luma.dtype != np.uint8:
             luma = (luma >> 8).astype(np.uint8)
         patches = np.zeros((len(self._corners), SIDE, SIDE), np.uint8)
-        matrix = reduced_matrix(frame.matrix, 2)
+        matrix = reduced_matrix(frame.matrix, cell_px(*frame.shape))
         for patch, (top, left) in zip(patches, self._corners, strict=True):
             if frame.moved:
                 shifted = matrix.copy()
@@ -67,8 +64,8 @@ class BlurRate:
                 patch[:] = luma[top : top + SIDE, left : left + SIDE]
         self._patches.append(patches)
 
-    def px_per_frame(self, sharpest: Sharpest) -> float:
-        """Radius of the blur disc at half size, for a distance of one frame."""
+    def px_per_frame(self, sharpest: Sharpest) -> float | None:
+        """Radius of the blur disc in cells, for a distance of one frame; None where nothing shows it."""
         found: list[float] = []
         for number, (top, left) in enumerate(self._corners):
             inner = (slice(top + MARGIN, top + SIDE - MARGIN), slice(left + MARGIN, left + SIDE - MARGIN))
@@ -76,7 +73,7 @@ class BlurRate:
             if float(np.median(sharpest.clearness[inner])) < _CLEAR or float(place.std()) > _FLAT:
                 continue
             found += _rates([patches[number] for patches in self._patches], float(np.median(place)))
-        return float(np.median(found)) if len(found) >= _FEWEST else USUAL
+        return float(np.median(found)) if len(found) >= _FEWEST else None
 
 
 def _rates(patches: list[npt.NDArray[np.uint8]], place: float) -> list[float]:

@@ -23,7 +23,10 @@ from stackcore.scores import LUMA_BINS, energy_of
 Floats = npt.NDArray[np.float32]
 
 LEVELS = 4
-"""Half, quarter, eighth and sixteenth of the size."""
+"""Cells, and then half as large three times."""
+
+SMALL_PX = 1_000_000
+"""Up to here a cell is a pixel: small pictures have fine detail in few pixels, and cost little."""
 
 RADIUS = 2
 """Of the pooling window, in px of each level. With 1 edges are 1 px sharper, and noise five times as often passes for texture."""
@@ -36,7 +39,8 @@ _SAMPLES = 4096
 _SAMPLED_FRAMES = 48
 _PERCENTILE = 10
 _FEWEST = 100
-_MIN_SIDE = 12
+_MIN_SIDE = 40
+"""Of a level, px: on smaller ones there is too little to tell noise from texture."""
 BAND_ROWS = 128
 
 
@@ -59,9 +63,10 @@ class FocusLevels:
         self._bands = bands
         self._channels = setting.channels
         self._full_scale = int(np.iinfo(setting.dtype).max)
-        height, width = max(1, setting.height // 2), max(1, setting.width // 2)
+        self.cell = cell_px(setting.height, setting.width)
+        height, width = max(1, setting.height // self.cell), max(1, setting.width // self.cell)
         self.levels = [Level(height, width, setting.channels)]
-        while len(self.levels) < LEVELS and min(height, width) >= 2 * _MIN_SIDE:
+        while len(self.levels) < LEVELS and min(height, width) // 2 >= _MIN_SIDE:
             height, width = height // 2, width // 2
             self.levels.append(Level(height, width, setting.channels))
         self.luma: npt.NDArray[np.uint8] | None = None
@@ -69,9 +74,9 @@ class FocusLevels:
         self.frames = 0
 
     def add(self, frame: AlignedFrame) -> list[Pixels]:
-        """Look at the next frame; gives it back at half size and smaller, not resampled."""
-        scale = 1.0
-        picture = halved(frame.pixels)
+        """Look at the next frame; gives it back at cell size and smaller, not resampled."""
+        scale = self.cell / 2
+        picture = in_cells(frame.pixels, self.cell)
         pictures = []
         gain = float(frame.gain.mean()) ** 2 if frame.channels == 3 else float(frame.gain[0]) ** 2
         for number, level in enumerate(self.levels):
@@ -154,18 +159,22 @@ class FocusLevels:
                     floor[k] = np.fmin(floor[k], np.partition(here, place)[place])
         seen = np.flatnonzero(np.isfinite(floor))
         if seen.size == 0:
-            return np.zeros(LUMA_BINS, np.float32)
+            lowest = min(float(np.percentile(energy_of(score), _PERCENTILE)) for _, score in level.samples)
+            return np.full(LUMA_BINS, lowest, np.float32)
         nearest = seen[np.abs(np.arange(LUMA_BINS)[:, None] - seen).argmin(axis=1)]
         return np.asarray(floor[nearest], np.float32)
 
 
-def halved(pixels: Pixels) -> Pixels:
-    """Means of 2 x 2 px; an odd last row or column is left out. Same type, (H // 2, W // 2[, 3])."""
-    height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
-    if height == 0 or width == 0:
+def cell_px(height: int, width: int) -> int:
+    """Side of a cell: 2 px, or 1 where the picture is small."""
+    return 1 if height * width <= SMALL_PX else 2
+
+
+def in_cells(pixels: Pixels, cell: int) -> Pixels:
+    """Means of `cell` x `cell` px; an odd last row or column is left out, unless it is the only one. Same type."""
+    if cell == 1:
         return pixels
-    even = pixels[: 2 * height, : 2 * width]
-    return as_pixels(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
+    return _resized(pixels, (max(1, pixels.shape[0] // 2), max(1, pixels.shape[1] // 2)))
 
 
 def reduced_matrix(matrix: Matrix, scale: float) -> Matrix:

@@ -23,7 +23,11 @@ MAX_FRAMES = 48
 """Of longer stacks every second, fourth ... copy is kept."""
 
 DOUBT = 0.1
-"""Correlations that differ by less tell nothing. On rendered scenes with texture they differ by 0.3 to 0.8."""
+"""Correlations that differ by less tell nothing. On rendered scenes with texture they differ by 0.1 to 0.8."""
+
+SURPRISE = 0.45
+"""Cameras and rails go from near to far: the opposite must be plain. On plain ground beside near things depth is often that of the
+near thing, and what is then seen speaks for the opposite, by up to 0.35."""
 
 _BESIDE = np.ones((3, 3), np.uint8)
 _FEWEST = 50
@@ -39,7 +43,7 @@ class NearSide:
         self._frames = 0
 
     def add(self, frame: AlignedFrame, pictures: Sequence[Pixels]) -> None:
-        """Keep a copy; `pictures` are those of the frame at half size and smaller, not resampled."""
+        """Keep a copy; `pictures` are those of the frame in cells and smaller, not resampled."""
         place = self._frames
         self._frames += 1
         if place % self._every:
@@ -63,8 +67,8 @@ class NearSide:
         """Whether the stack begins at the near end; None where nothing tells.
 
         Args:
-            sharpest: depths at half size.
-            px_per_frame: radius of the blur disc at half size for a distance of one frame.
+            sharpest: depths of the cells.
+            px_per_frame: radius of the blur disc in cells for a distance of one frame.
         """
         if len(self._copies) < 3:
             return None
@@ -73,11 +77,16 @@ class NearSide:
         stack = as_pixels(np.stack(self._copies))
         rate = px_per_frame * width / sharpest.place.shape[1]
         last = np.float32(self._frames - 1)
-        ahead = self._covered(stack, place, rate, reverse=False)
-        back = self._covered(stack, last - place, rate, reverse=True)
-        return None if abs(ahead - back) < DOUBT else ahead > back
+        fine = cv2.resize(sharpest.fine.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        ahead = self._covered(stack, place, rate, fine, reverse=False)
+        back = self._covered(stack, last - place, rate, fine, reverse=True)
+        if ahead - back > DOUBT:
+            return True
+        return False if back - ahead > SURPRISE else None
 
-    def _covered(self, stack: Pixels, place: Floats, rate: float, *, reverse: bool) -> float:
+    def _covered(
+        self, stack: Pixels, place: Floats, rate: float, fine: npt.NDArray[np.uint8], *, reverse: bool
+    ) -> float:
         """How well the light that farther things would have got from nearer ones explains them: a correlation.
 
         A farther thing takes on light of a nearer one beside it, in the frame in which itself is sharp; the frame in which the
@@ -90,7 +99,8 @@ class NearSide:
         wanted = (around.view >= 0).astype(np.uint8)
         nearer = (wanted == 0) & (cv2.dilate(wanted, _BESIDE) > 0) & (cv2.erode(place, _BESIDE) == place)
         clear = cv2.dilate(nearer.astype(np.uint8), _BESIDE).reshape(-1)[cells] == 0
-        keep = clear & (cover > np.float32(0.05))
+        # So they are where no fine detail says them.
+        keep = clear & (cover > np.float32(0.05)) & (fine.reshape(-1)[cells] > 0)
         if keep.sum() < _FEWEST:
             return 0.0
         seen = self._taken(stack, np.where(wanted, around.view, place).astype(np.float32), reverse=reverse)

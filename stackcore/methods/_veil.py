@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stackcore.aligned import Pixels
-from stackcore.methods._focus_levels import halved
+from stackcore.methods._focus_levels import in_cells
 from stackcore.methods._rows import Bands
 from stackcore.methods._veil_kernel import correct, spread, veil
 
@@ -35,7 +35,7 @@ MOST_COVERED = 0.75
 LEAST_COVERED = 0.02
 
 MAX_REACH = 24
-"""Farthest that blur is followed, px at half size."""
+"""Farthest that blur is followed, px in cells."""
 
 _AGREE_PX = 9
 _SMOOTH_PX = 3
@@ -47,7 +47,7 @@ _CELLS = 4096
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Depths at half size, and what the nearest thing around each cell is.
+    """Depths in cells, and what the nearest thing around each cell is.
 
     Attributes:
         place: (h, w) float32, in frames; larger is farther.
@@ -65,7 +65,7 @@ def surroundings(place: Floats, blur_px: float, frames: int) -> Surroundings:
 
     Args:
         place: (h, w), in frames, larger is farther.
-        blur_px: radius of the blur disc at half size, px for a frame of distance.
+        blur_px: radius of the blur disc in cells, px for a frame of distance.
         frames: of the stack.
     """
     reach = int(min(MAX_REACH, np.ceil(blur_px * (float(place.max()) - float(place.min())) + 0.5)))
@@ -80,13 +80,14 @@ def unveil(picture: Pixels, around: Surroundings, view: Pixels, blur_px: float, 
 
     Args:
         picture: (H, W[, 3]), fused; changed.
-        around: at half size.
+        around: in cells.
         view: (h, w[, 3]), each cell in the frame that `around.view` names.
-        blur_px: radius of the blur disc at half size, px for a frame of distance.
+        blur_px: radius of the blur disc in cells, px for a frame of distance.
         bands: the threads.
     """
     white = int(np.iinfo(picture.dtype).max)
-    taken = as_rgb8(halved(picture))
+    cell = max(1, picture.shape[0] // around.place.shape[0])
+    taken = as_rgb8(in_cells(picture, cell))
     cells, cover, light = lain_over(taken, around, blur_px, bands)
     keep = np.flatnonzero((cover > LEAST_COVERED) & (cover < MOST_COVERED))
     if keep.size == 0:
@@ -135,7 +136,7 @@ def unveil(picture: Pixels, around: Surroundings, view: Pixels, blur_px: float, 
     channels = 1 if picture.ndim == 2 else 3
 
     def corrected(first: int, end: int) -> None:
-        correct[picture.dtype](cells, factor, offset, first, end, channels, np.float32(white), lines)
+        correct[picture.dtype](cells, factor, offset, first, end, channels, cell, np.float32(white), lines)
 
     bands.run(cells.size, corrected, 4 * _CELLS)
 
@@ -146,9 +147,9 @@ def lain_over(
     """Light of nearer things over farther ones, each in the frame in which the farther one is sharp.
 
     Args:
-        taken: (h, w * 3), the fused picture at half size.
-        around: at half size.
-        blur_px: radius of the blur disc at half size, px for a frame of distance.
+        taken: (h, w * 3), the fused picture in cells.
+        around: in cells.
+        blur_px: radius of the blur disc in cells, px for a frame of distance.
         bands: the threads.
 
     Returns:

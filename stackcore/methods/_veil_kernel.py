@@ -1,4 +1,4 @@
-"""The compiled part of `stackcore.methods._veil`: places of a picture at half size, one by one."""
+"""The compiled part of `stackcore.methods._veil`: cells of a picture, one by one."""
 
 from __future__ import annotations
 
@@ -166,6 +166,7 @@ _CORRECT = (
     types.int64,
     types.int64,
     types.int64,
+    types.int64,
     types.float32,
 )
 
@@ -174,28 +175,37 @@ _CORRECT = (
     uint8=types.void(*_CORRECT, array(types.uint8, 2)), uint16=types.void(*_CORRECT, array(types.uint16, 2))
 )
 def correct(  # noqa: PLR0917
-    cells: I32, factor: F32, offset: F32, first: int, end: int, channels: int, white: np.float32, picture: Any
+    cells: I32,
+    factor: F32,
+    offset: F32,
+    first: int,
+    end: int,
+    channels: int,
+    cell: int,
+    white: np.float32,
+    picture: Any,
 ) -> None:
     """Each pixel of some cells becomes itself times 1 + factor, plus offset.
 
     Args:
-        cells: (n,), as y * (W // 2) + x.
+        cells: (n,), as y * w + x of the grid of cells.
         factor: (n,).
         offset: (n, 3), in 255ths of white.
         first: of `cells`.
         end: of `cells`.
         channels: 3 or 1.
+        cell: side of a cell, px.
         white: of the picture.
         picture: (H, W * channels), changed.
     """
     height, width = picture.shape[0], picture.shape[1] // channels
-    h, w = max(1, height // 2), max(1, width // 2)
+    h, w = max(1, height // cell), max(1, width // cell)
     unit = white / np.float32(255)
     for number in range(first, end):
         row, column = cells[number] // w, cells[number] % w
         gain = np.float32(1) + factor[number]
-        for y in range(2 * row, height if row == h - 1 else 2 * row + 2):
-            for x in range(2 * column, width if column == w - 1 else 2 * column + 2):
+        for y in range(cell * row, height if row == h - 1 else cell * (row + 1)):
+            for x in range(cell * column, width if column == w - 1 else cell * (column + 1)):
                 for k in range(channels):
                     value = np.float32(picture[y, x * channels + k]) * gain + offset[number, k] * unit
                     picture[y, x * channels + k] = min(max(value, np.float32(0)), white) + np.float32(0.5)

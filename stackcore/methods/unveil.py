@@ -1,6 +1,6 @@
 """The default: depth first, then each pixel blended from the frames around its depth, then the veil of nearer things taken off.
 
-The stack comes by twice. The first time only focus is looked at, at half size and coarser (`_focus_levels`). Then the depth is known,
+The stack comes by twice. The first time only focus is looked at, in cells of 2 px and coarser (`_focus_levels`). Then the depth is known,
 and with it which frames count where: the second time they are blended (`_blend`). What nearer things laid over farther ones at depth
 edges is taken off last (`_veil`): picking, even with the true depth, or a pyramid cannot do that.
 """
@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from stackcore._memory import give_back
 from stackcore.aligned import AlignedFrame, Pixels
-from stackcore.depth import MIN_CONFIDENCE, DepthMap
+from stackcore.depth import DepthMap, smooth_depth
 from stackcore.methods import Fused, Setting
-from stackcore.methods._blend import Blend, View, small_view
+from stackcore.methods._blend import MAX_FRAMES, Blend, View, small_view
 from stackcore.methods._blur_rate import BlurRate
-from stackcore.methods._focus_levels import FocusLevels
+from stackcore.methods._focus_levels import FocusLevels, cell_px
 from stackcore.methods._near_side import NearSide
 from stackcore.methods._rows import Bands, check, check_frame
 from stackcore.methods._sharpest import Sharpest, sharpest
@@ -29,6 +29,9 @@ Floats = npt.NDArray[np.float32]
 
 NEAR = ("auto", "first", "last")
 """Which end of the stack is nearer to the camera."""
+
+CERTAIN = 0.6
+"""Cells less clear than this are holes in the depth map: there the energy is below 7.5 times that of noise."""
 
 _JUMP = np.float32(1)
 
@@ -56,7 +59,9 @@ class Unveil:
         self._near = near
         self._bands = Bands(setting.threads)
         self._levels: FocusLevels | None = FocusLevels(setting, self._bands)
-        self._witness: tuple[BlurRate, NearSide] | None = (BlurRate(), NearSide(self._bands)) if unveil else None
+        self._witness: tuple[BlurRate, NearSide] | None = (
+            (BlurRate(), NearSide(self._bands)) if unveil else None
+        )
         self._indices: list[int] = []
         self._second = 0
         self._plan: _Plan | None = None
@@ -71,6 +76,8 @@ class Unveil:
         if pass_number == 0:
             if self._levels is None or (self._indices and frame.index <= self._indices[-1]):
                 raise ValueError(f"frame {frame.index} comes out of order")
+            if len(self._indices) == MAX_FRAMES:
+                raise ValueError(f"at most {MAX_FRAMES} frames can be fused at once; fuse them in slabs")
             self._indices.append(frame.index)
             pictures = self._levels.add(frame)
             if self._witness is not None:
@@ -118,30 +125,37 @@ class Unveil:
         witness, self._witness = self._witness, None
         if witness is None or len(self._indices) < 2:
             return _Plan(self._setting, self._bands, found, None)
-        rate = witness[0].px_per_frame(found)
-        first = witness[1].first_is_near(found, rate) if self._near == "auto" else self._near == "first"
+        occlusion = self._occlusion(found, *witness)
         del witness
         give_back()
-        return _Plan(
-            self._setting, self._bands, found, None if first is None else (rate, first), len(self._indices)
-        )
+        return _Plan(self._setting, self._bands, found, occlusion, len(self._indices))
+
+    def _occlusion(self, found: Sharpest, rate: BlurRate, side: NearSide) -> tuple[float, bool] | None:
+        """Blur in cells for a frame and whether the first frame is near; None where either cannot be told."""
+        blur = rate.px_per_frame(found)
+        if blur is None:
+            return None
+        first = side.first_is_near(found, blur) if self._near == "auto" else self._near == "first"
+        return None if first is None else (blur, first)
 
     def _depth(self, found: Sharpest) -> DepthMap:
-        """At full size, in units of the frame index; jumps stay jumps."""
+        """At full size, in units of the frame index; jumps stay jumps, what is not clear is a hole."""
         size = (self._setting.width, self._setting.height)
-        place = np.interp(found.place, np.arange(len(self._indices)), self._indices).astype(np.float32)
-        known = found.clearness >= np.float32(MIN_CONFIDENCE)
+        known = (found.clearness >= np.float32(CERTAIN)) & found.fine
+        places = smooth_depth(
+            DepthMap(np.where(known, found.place, np.float32(np.nan)), found.clearness)
+        ).frame_index
+        place = np.where(known, places, found.place)
+        place = np.interp(place, np.arange(len(self._indices)), self._indices).astype(np.float32)
         kernel = np.ones((3, 3), np.uint8)
         jumps = (cv2.dilate(place, kernel) - cv2.erode(place, kernel) > _JUMP).astype(np.uint8)
-        smooth = cv2.resize(place, size, interpolation=cv2.INTER_LINEAR)
+        full = cv2.resize(place, size, interpolation=cv2.INTER_LINEAR)
         whole = cv2.resize(place, size, interpolation=cv2.INTER_NEAREST)
-        at_jump = cv2.resize(jumps, size, interpolation=cv2.INTER_NEAREST) > 0
-        np.copyto(smooth, whole, where=at_jump)
+        np.copyto(full, whole, where=cv2.resize(jumps, size, interpolation=cv2.INTER_NEAREST) > 0)
         del whole
-        hole = cv2.resize((~known).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-        smooth[hole] = np.nan
+        full[cv2.resize((~known).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0] = np.nan
         confidence = cv2.resize(found.clearness, size, interpolation=cv2.INTER_LINEAR)
-        return DepthMap(np.asarray(smooth, np.float32), np.asarray(confidence, np.float32))
+        return DepthMap(np.asarray(full, np.float32), np.asarray(confidence, np.float32))
 
 
 class _Plan:
@@ -161,10 +175,11 @@ class _Plan:
             setting: of the stack.
             bands: the threads.
             sharpest: depth.
-            occlusion: blur in px at half size for a frame, and whether the first frame is near; None: nothing is unveiled.
+            occlusion: blur in cells for a frame, and whether the first frame is near; None: nothing is unveiled.
             frames: of the stack.
         """
         self.sharpest = sharpest
+        self._cell = cell_px(setting.height, setting.width)
         self._bands = bands
         self._around: Surroundings | None = None
         self.rate = 0.0
@@ -183,7 +198,7 @@ class _Plan:
     def add(self, frame: AlignedFrame, place: int) -> None:
         self._blend.add(frame, place)
         if self._around is not None and self._view.wants(place):
-            self._view.add(small_view(frame), place)
+            self._view.add(small_view(frame, self._cell), place)
 
     def picture(self) -> Pixels:
         picture = self._blend.picture()
