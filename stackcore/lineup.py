@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from stackcore.registration import Registration
 
 AHEAD = 2
-"""At most so many frames are decoded, or being decoded, beside the one at hand: half as many as there are threads, because the fusion
-uses them all. Each costs its pixels in memory."""
+"""At most so many frames are decoded, or being decoded, beside the one at hand. Two keep two cores busy also where fusing is quicker than
+decoding; each costs its pixels in memory."""
 
 _UNITY = np.ones(3, np.float32)
 _UNITY.flags.writeable = False
@@ -76,7 +76,7 @@ class Lineup:
             StackError: most frames do not fit the first, or a frame is not what it was in the pass before.
             Cancelled: it was told to stop.
         """
-        decoders = min(AHEAD, max(1, self._options.threads // 2))
+        decoders = min(AHEAD, self._options.threads)
         part = _part(self.source, start, stop)
         with ahead(part, threads=decoders, depth=decoders) as decoded:
             while True:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stackcore.files import Source, StackError
 from stackcore.lineup import Cancelled, Lineup
+from stackcore.memory import give_back
 from stackcore.methods import Fused, Method, Setting
 from stackcore.methods.registry import make
 from stackcore.outcome import FrameReport, FuseOptions, Progress, Result, Timings
@@ -151,6 +152,7 @@ class Fusion:
                     self.fuse_s += time.monotonic() - before
                     self._after_a_frame(method, pass_number, frame)
                     del frame
+                give_back()  # what decoding and the pass left over, before the method needs memory for what comes next
             if method is None:
                 return None
             self.tell("finishing")
@@ -162,6 +164,7 @@ class Fusion:
         finally:
             if method is not None:
                 method.close()
+                give_back()
 
     def make_method(self, expected: int | None) -> Method:
         """The method for frames as they come from the line-up."""
