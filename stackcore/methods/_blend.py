@@ -32,6 +32,9 @@ BREADTHS = (0.42, 0.7, 1.1, 1.6)
 CLEARNESS = (0.86, 0.6, 0.34)
 """A cell whose peak stands less clear of noise than each of these takes one breadth more."""
 
+REACH = 2.2
+"""Weights end at so many standard deviations. With 2.5 a fifth more of every frame has to be resampled, for nothing to be seen."""
+
 _TILE = 64
 _WHOLE = 248
 """The weights of a pixel add up to about this: with 255 as the brightest value the sums fit 16 bits, rounding included."""
@@ -162,7 +165,7 @@ def _weights() -> npt.NDArray[np.uint16]:
     distance = np.arange(longest) / 16
     table = np.zeros((len(BREADTHS), longest), np.uint16)
     for row, breadth in enumerate(BREADTHS):
-        weight = np.exp(-0.5 * (distance / breadth) ** 2) * (distance <= 2.5 * breadth)
+        weight = np.exp(-0.5 * (distance / breadth) ** 2) * (distance <= REACH * breadth)
         every = np.arange(-longest // 16, longest // 16 + 1) * 16
         sums = [weight[np.abs(every + phase)[np.abs(every + phase) < longest]].sum() for phase in range(16)]
         table[row] = np.floor(weight / max(sums) * _WHOLE)
@@ -241,18 +244,16 @@ def _resampled(frame: AlignedFrame, tile: _Tile) -> Pixels:
 def _shown_cells(frame: AlignedFrame, tile: _Tile) -> npt.NDArray[np.bool_] | bool:
     """Which cells of a tile a frame shows whole."""
     height, width = frame.shape
-    (a, b, c), (d, e, f) = frame.matrix
+    (a, b, c), (d, e, f) = frame.matrix.tolist()
+    # A similarity keeps corners outermost: where they lie inside all does.
+    if all(
+        2 <= a * x + b * y + c <= width - 3 and 2 <= d * x + e * y + f <= height - 3
+        for x in (tile.left, tile.right)
+        for y in (tile.first, tile.end)
+    ):
+        return True
     cell = cell_px(height, width)
     x = cell * (np.arange(tile.cells[1].start, tile.cells[1].stop) + 0.5) - 0.5
     y = cell * (np.arange(tile.cells[0].start, tile.cells[0].stop)[:, None] + 0.5) - 0.5
-    # A similarity keeps corners outermost: where they lie inside all do.
-    corners_x, corners_y = x[[0, -1]], y[[0, -1]]
-    if _inside(a * corners_x + b * corners_y + c, d * corners_x + e * corners_y + f, height, width).all():
-        return True
-    return _inside(a * x + b * y + c, d * x + e * y + f, height, width)
-
-
-def _inside(
-    u: npt.NDArray[np.float64], v: npt.NDArray[np.float64], height: int, width: int
-) -> npt.NDArray[np.bool_]:
-    return (u >= 2) & (u <= width - 3) & (v >= 2) & (v <= height - 3)
+    u, v = a * x + b * y + c, d * x + e * y + f
+    return np.asarray((u >= 2) & (u <= width - 3) & (v >= 2) & (v <= height - 3), np.bool_)

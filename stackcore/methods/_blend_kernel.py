@@ -139,10 +139,15 @@ def divide(  # noqa: PLR0917
         picture: (H, W * channels).
     """
     h, w = total.shape
-    width = sums.shape[1]
+    width = sums.shape[1] // channels
+    half = np.float32(0.5)
     for y in range(first, end):
         row = total[min(y >> halvings, h - 1)]
-        for i in range(width):
-            weight = np.int64(row[min((i // channels) >> halvings, w - 1)])
-            if weight > 0:
-                picture[y, i] = (np.int64(sums[y, i]) + weight // 2) // weight
+        for cell in range(w):
+            weight = row[cell]
+            if weight == 0:
+                continue
+            share = np.float32(1) / np.float32(weight)
+            right = width if cell == w - 1 else (cell + 1) << halvings
+            for i in range((cell << halvings) * channels, right * channels):
+                picture[y, i] = np.float32(sums[y, i]) * share + half
