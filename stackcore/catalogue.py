@@ -185,6 +185,18 @@ _ENTRIES = (
         "pyramid",
         "stackcore.methods.pyramid:Pyramid",
         "Laplacian pyramid in one pass; for frames that come by only once",
+        (
+            Option("levels", int, 6, "of differences; fewer where the frames are small", 1, 10),
+            Option(
+                "coring",
+                float,
+                0.5,
+                "how many times the energy of noise is taken off; 0 leaves grain as it is",
+                0,
+                4,
+            ),
+        ),
+        depth=False,
     ),
     Entry(
         "weighted",
