@@ -102,8 +102,15 @@ def coverage(merged: Merged, history: FocusHistory) -> Coverage:
         return Coverage(unknown, unknown, share)
     log_signal, clear = log_signals(energies)
     curve = FalloffCurve(indices, log_signal, clear)
-    first = _judge(indices - indices[0], log_signal, clear, curve, history.tiles)
-    last = _judge(indices[-1] - indices[::-1], log_signal[::-1], clear, curve, history.tiles)
+    # The history of a long stack keeps only every second (fourth, ...) frame, and steps are counted in what it kept.
+    frames_per_step = float(curve.step / np.median(np.diff(merged.indices)))
+    first, last = (
+        _judge(distance, signal, clear, curve, history.tiles, frames_per_step)
+        for distance, signal in (
+            (indices - indices[0], log_signal),
+            (indices[-1] - indices[::-1], log_signal[::-1]),
+        )
+    )
     return Coverage(first, last, share)
 
 
@@ -113,8 +120,9 @@ def _judge(
     clear: npt.NDArray[np.bool_],
     curve: FalloffCurve,
     tiles: tuple[int, int],
+    frames_per_step: float,
 ) -> End:
-    """One end: `distance` of each frame from it, and the signals in the same order."""
+    """One end: `distance` of each kept frame from it, and the signals in the same order."""
     peak, known = find_peaks(log_signal, clear)
     at_end = np.flatnonzero(known & (peak == 0))
     if len(at_end) < max(_FEWEST_TILES, _FEWEST_SHARE * known.sum()):
@@ -127,6 +135,7 @@ def _judge(
     cost = np.asarray(_with_neighbours(cost, at_end, tiles) + nearer[:, None], np.float32)
     beyond, misfit = guesses[cost.argmin(axis=0)], cost.min(axis=0)
     missing = float(np.percentile(beyond[misfit <= np.quantile(misfit, _KEPT_SHARE)], PERCENTILE))
+    missing *= frames_per_step
     if missing <= REACHED_WITHIN:
         return End(reached=True, extend_frames=0.0)
     return End(reached=False, extend_frames=missing)

@@ -11,10 +11,10 @@ from stackcore.merge import StackMerger
 from tests.unit._scenes import occlusion_scene, photograph, tilted_plane
 
 
-def judge(frames: list[np.ndarray]) -> Coverage:
+def judge(frames: list[np.ndarray], step: int = 1) -> Coverage:
     with StackMerger(*frames[0].shape[:2]) as merger:
-        for index, frame in enumerate(frames):
-            merger.add(frame, index)
+        for number, frame in enumerate(frames):
+            merger.add(frame, step * number)
         return coverage(merger.merged(), merger.history)
 
 
@@ -35,6 +35,18 @@ def test_a_tilted_plane(first: float, last: float, blur_px_per_frame: float) -> 
             assert_about(end, 0.95 * missing)
         else:
             assert end.reached
+
+
+@pytest.mark.parametrize(("count", "beyond", "step"), [(96, 8.0, 1), (96, 20.0, 3), (200, 20.0, 1)])
+def test_a_long_stack_is_told_in_frames_though_its_history_is_thinned(
+    count: int, beyond: float, step: int
+) -> None:
+    assert count > KEPT
+    last = count - 1 + beyond
+    scene = tilted_plane(160, 320, count, seed=5, blur_px_per_frame=0.15, first=2.0, last=last)
+    found = judge(scene.frames, step)
+    assert found.first.reached
+    assert_about(found.last, 0.95 * beyond)
 
 
 def test_occlusion_scenes_are_nearly_always_right() -> None:
