@@ -105,7 +105,7 @@ def coverage(merged: Merged, history: FocusHistory) -> Coverage:
     # The history of a long stack keeps only every second (fourth, ...) frame, and steps are counted in what it kept.
     frames_per_step = float(curve.step / np.median(np.diff(merged.indices)))
     first, last = (
-        _judge(distance, signal, clear, curve, history.tiles, frames_per_step)
+        _judge(distance, signal, clear, curve, history.tiles, frames_per_step=frames_per_step)
         for distance, signal in (
             (indices - indices[0], log_signal),
             (indices[-1] - indices[::-1], log_signal[::-1]),
@@ -120,6 +120,7 @@ def _judge(
     clear: npt.NDArray[np.bool_],
     curve: FalloffCurve,
     tiles: tuple[int, int],
+    *,
     frames_per_step: float,
 ) -> End:
     """One end: `distance` of each kept frame from it, and the signals in the same order."""
