@@ -123,7 +123,7 @@ class Preview:
         note = {"unit": "um", "zero": "home", "microstep_um": plan.microstep_um, "frames": len(self._merged)}
         for name, values, what in ((DEPTH, heights, note), (CONFIDENCE, depth.confidence, {"unit": "1"})):
             tiff = io.BytesIO()
-            write_float_tiff(tiff, values, description=json.dumps(what))
+            write_float_tiff(tiff, values, description=json.dumps(what), compressed=True)
             self._session.add_result(name, tiff.getvalue())
         reached = coverage(merged, self._merger.history)
         text = reached.text(near_first=plan.near_first)

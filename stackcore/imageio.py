@@ -117,14 +117,16 @@ def write_float_tiff(
     *,
     description: str,
     um_per_px: float | None = None,
+    compressed: bool = False,
 ) -> None:
-    """Write a map as 32-bit float TIFF, losslessly compressed; NaN stays NaN. Not atomic: that is the caller's matter.
+    """Write a map as 32-bit float TIFF; NaN stays NaN. Not atomic: that is the caller's matter.
 
     Args:
         target: path of the new file, or a binary stream that can seek.
         array: (H, W) float32.
         description: what the values are and their unit; letters outside ASCII are replaced, as TIFF wants.
         um_per_px: size of a pixel on the subject, um, written as the resolution when known.
+        compressed: losslessly: depth of noise and texture gets about a third smaller, and takes 1 s of CPU at 12 megapixels.
 
     Raises:
         OSError: when the file cannot be written.
@@ -137,7 +139,7 @@ def write_float_tiff(
         target,
         np.asarray(array, np.float32),
         photometric="minisblack",
-        compression="zlib",
+        compression="zlib" if compressed else None,
         description=text.encode("ascii", "replace").decode("ascii"),
         resolution=per_cm,
         resolutionunit=None if per_cm is None else "CENTIMETER",

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from stackcore import __version__
 from stackcore.cli import options as add
 from stackcore.cli.exits import EPILOG, Exit
 from stackcore.cli.failures import explained
@@ -43,19 +44,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    """`--version`: found out when it is asked for, because that takes a moment."""
+    """`--version`, on standard output whatever else is asked for."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, _namespace: object, _values: object, _option: str | None = None
     ) -> None:
         """Print it and exit."""
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            found = version("rigd")
-        except PackageNotFoundError:
-            found = "of unknown version"
-        print(f"stackcore {found}")
+        print(f"stackcore {__version__}")
         parser.exit()
 
 

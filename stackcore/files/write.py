@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from stackcore import __version__
 from stackcore.files import exif, jpeg, png, tiff
 from stackcore.files.errors import WriteError
 from stackcore.files.exif import Block, Tag
@@ -98,12 +99,7 @@ def write_whole(path: Path, pieces: Pieces) -> None:
 @cache
 def software() -> str:
     """What is written into files as their maker."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
-
-    try:
-        return f"stackcore {version('rigd')}"
-    except PackageNotFoundError:
-        return "stackcore"
+    return f"stackcore {__version__}"
 
 
 def _is_picture(pixels: Pixels) -> bool:

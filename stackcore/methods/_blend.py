@@ -32,6 +32,9 @@ BREADTHS = (0.42, 0.7, 1.1, 1.6)
 CLEARNESS = (0.86, 0.6, 0.34)
 """A cell whose peak stands less clear of noise than each of these takes one breadth more."""
 
+ALIKE = 1.2
+"""Standard deviation of blur, in cells, over the frames that are blended where nothing is clear."""
+
 REACH = 2.2
 """Weights end at so many standard deviations. With 2.5 a fifth more of every frame has to be resampled, for nothing to be seen."""
 
@@ -43,7 +46,15 @@ _WHOLE = 248
 class Blend:
     """Weighted sums of one stack: 7 bytes a colour pixel, 13 with 16 bits."""
 
-    def __init__(self, setting: Setting, bands: Bands, sharpest: Sharpest) -> None:
+    def __init__(self, setting: Setting, bands: Bands, sharpest: Sharpest, blur: float | None = None) -> None:
+        """Reserve the sums.
+
+        Args:
+            setting: of the stack.
+            bands: the threads.
+            sharpest: depth.
+            blur: radius of the blur disc in cells, for a distance of one frame, if known: no more frames are blended than look alike.
+        """
         self._setting = setting
         self._bands = bands
         self._channels = setting.channels
@@ -60,7 +71,7 @@ class Blend:
         for limit in CLEARNESS:
             breadth += sharpest.clearness < np.float32(limit)
         self._breadth = breadth
-        self._weights = _weights()
+        self._weights = _weights(BREADTHS if blur is None else limited(blur))
         self._tiles = _Tiles(setting, sharpest.place, breadth, self._reach())
 
     def add(self, frame: AlignedFrame, place: int) -> None:
@@ -159,12 +170,17 @@ def small_view(frame: AlignedFrame, cell: int) -> Pixels:
     return as_pixels(cv2.multiply(small, gain))
 
 
-def _weights() -> npt.NDArray[np.uint16]:
+def limited(blur: float) -> tuple[float, ...]:
+    """The breadths, none so broad that frames are blended that differ by much more than a cell of blur."""
+    return tuple(min(breadth, max(BREADTHS[0], ALIKE / blur)) for breadth in BREADTHS)
+
+
+def _weights(breadths: tuple[float, ...]) -> npt.NDArray[np.uint16]:
     """(breadths, distances in 16ths of a frame): Gaussians, each normalised so that the weights of a pixel add up to `_WHOLE`."""
-    longest = int(16 * 3 * max(BREADTHS)) + 1
+    longest = int(16 * 3 * max(breadths)) + 1
     distance = np.arange(longest) / 16
-    table = np.zeros((len(BREADTHS), longest), np.uint16)
-    for row, breadth in enumerate(BREADTHS):
+    table = np.zeros((len(breadths), longest), np.uint16)
+    for row, breadth in enumerate(breadths):
         weight = np.exp(-0.5 * (distance / breadth) ** 2) * (distance <= REACH * breadth)
         every = np.arange(-longest // 16, longest // 16 + 1) * 16
         sums = [weight[np.abs(every + phase)[np.abs(every + phase) < longest]].sum() for phase in range(16)]

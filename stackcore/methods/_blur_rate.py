@@ -24,7 +24,7 @@ GRID = 6
 SIDE = 44
 MARGIN = 9
 RADII = (0.75, 1.25, 1.75, 2.5, 3.25, 4.25, 5.5, 7.0, 8.5)
-MAX_FRAMES = 64
+MAX_FRAMES = 48
 """Of longer stacks the patches of the middle part are kept: 4.5 MB."""
 
 _FEWEST = 5

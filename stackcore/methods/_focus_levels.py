@@ -35,8 +35,8 @@ _FINE = np.float32(16)
 """Values of the smaller pictures are kept 16 times as large, as uint16: averages have fractions."""
 _GAIN = np.float32(16)
 """Scores are of energies so many times as large; energies of coarse levels are small, and below 1 there is no score."""
-_SAMPLES = 4096
-_SAMPLED_FRAMES = 48
+_SAMPLES = 3072
+_SAMPLED_FRAMES = 24
 _PERCENTILE = 10
 _FEWEST = 100
 _MIN_SIDE = 40

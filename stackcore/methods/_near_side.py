@@ -16,10 +16,10 @@ from stackcore.methods._veil import as_rgb8, lain_over, surroundings
 
 Floats = npt.NDArray[np.float32]
 
-MAX_PX = 200_000
-"""Of a copy: 0.6 MB."""
+MAX_PX = 100_000
+"""Of a copy: 0.3 MB."""
 
-MAX_FRAMES = 48
+MAX_FRAMES = 40
 """Of longer stacks every second, fourth ... copy is kept."""
 
 DOUBT = 0.1
@@ -34,7 +34,7 @@ _FEWEST = 50
 
 
 class NearSide:
-    """Keeps small copies of the frames of one stack, 30 MB at most."""
+    """Keeps small copies of the frames of one stack, 12 MB at most."""
 
     def __init__(self, bands: Bands) -> None:
         self._bands = bands

@@ -34,8 +34,8 @@ MOST_COVERED = 0.75
 
 LEAST_COVERED = 0.02
 
-MAX_REACH = 24
-"""Farthest that blur is followed, px in cells."""
+MAX_REACH = 40
+"""Farthest that blur is followed, in cells."""
 
 _AGREE_PX = 9
 _SMOOTH_PX = 3
@@ -196,7 +196,8 @@ def _lowest_within(place: Floats, blur_px: float, reach: int) -> Floats:
             0.5
         )
         nearest = np.where(reaching, np.minimum(nearest, lowest), nearest)
-    return np.asarray(nearest, np.float32)
+    # What would reach farther than is looked at counts as if it were as near as that.
+    return np.asarray(np.maximum(nearest, place - np.float32(MAX_REACH / blur_px)), np.float32)
 
 
 def _meant(values: Floats, mask: Floats, cells: npt.NDArray[np.int32], size_px: int) -> Floats:

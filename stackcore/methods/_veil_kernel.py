@@ -63,8 +63,8 @@ def veil(  # noqa: PLR0917
         here = depth[y, x]
         limit = here - gap
         reach = int(np.ceil(blur * (here - nearest[y, x]) + half))
-        # Far-reaching blur is smooth: every second place of it says enough.
-        stride = 1 if reach <= 8 else 2
+        # Far-reaching blur is smooth: some places of it say enough.
+        stride = 1 + reach // 9
         weight = np.float32(stride * stride)
         alpha = np.float32(0)
         red = np.float32(0)
@@ -144,7 +144,7 @@ def spread(  # noqa: PLR0917
         sums = out[number]
         sums[:] = 0
         count = np.float32(0)
-        stride = 1 if reach <= 6 else 2
+        stride = 1 + reach // 7
         for v in range(_from(y, reach, stride), min(h, y + reach + 1), stride):
             for u in range(_from(x, reach, stride), min(w, x + reach + 1), stride):
                 if depth[v, u] < here:

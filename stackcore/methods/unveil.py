@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stackcore._memory import give_back
 from stackcore.aligned import AlignedFrame, Pixels
 from stackcore.depth import DepthMap, smooth_depth
+from stackcore.memory import give_back
 from stackcore.methods import Fused, Setting
 from stackcore.methods._blend import MAX_FRAMES, Blend, View, small_view
 from stackcore.methods._blur_rate import BlurRate
@@ -65,6 +65,8 @@ class Unveil:
         self._indices: list[int] = []
         self._second = 0
         self._plan: _Plan | None = None
+        self.near_first: bool | None = None
+        """Whether the stack began at the near end, once it is known: at the second pass."""
 
     def add(self, frame: AlignedFrame, pass_number: int = 0) -> None:
         """Take the next frame of the first or the second pass.
@@ -123,20 +125,25 @@ class Unveil:
         found = sharpest(self._levels, self._bands)
         self._levels = None
         witness, self._witness = self._witness, None
-        if witness is None or len(self._indices) < 2:
-            return _Plan(self._setting, self._bands, found, None)
-        occlusion = self._occlusion(found, *witness)
+        blur: float | None = None
+        if witness is not None and len(self._indices) > 1:
+            rate, side = witness
+            blur = rate.px_per_frame(found)
+            if self._near == "auto":
+                self.near_first = None if blur is None else side.first_is_near(found, blur)
+            else:
+                self.near_first = self._near == "first"
+            del rate, side
         del witness
         give_back()
-        return _Plan(self._setting, self._bands, found, occlusion, len(self._indices))
-
-    def _occlusion(self, found: Sharpest, rate: BlurRate, side: NearSide) -> tuple[float, bool] | None:
-        """Blur in cells for a frame and whether the first frame is near; None where either cannot be told."""
-        blur = rate.px_per_frame(found)
-        if blur is None:
-            return None
-        first = side.first_is_near(found, blur) if self._near == "auto" else self._near == "first"
-        return None if first is None else (blur, first)
+        return _Plan(
+            self._setting,
+            self._bands,
+            found,
+            blur=blur,
+            near_first=self.near_first,
+            frames=len(self._indices),
+        )
 
     def _depth(self, found: Sharpest) -> DepthMap:
         """At full size, in units of the frame index; jumps stay jumps, what is not clear is a hole."""
@@ -166,8 +173,10 @@ class _Plan:
         setting: Setting,
         bands: Bands,
         sharpest: Sharpest,
-        occlusion: tuple[float, bool] | None,
-        frames: int = 0,
+        *,
+        blur: float | None,
+        near_first: bool | None,
+        frames: int,
     ) -> None:
         """Look ahead.
 
@@ -175,25 +184,25 @@ class _Plan:
             setting: of the stack.
             bands: the threads.
             sharpest: depth.
-            occlusion: blur in cells for a frame, and whether the first frame is near; None: nothing is unveiled.
+            blur: radius of the blur disc in cells, for a distance of one frame; None where nothing shows it.
+            near_first: whether the first frame is near; None where nothing tells. Without both nothing is unveiled.
             frames: of the stack.
         """
         self.sharpest = sharpest
         self._cell = cell_px(setting.height, setting.width)
         self._bands = bands
         self._around: Surroundings | None = None
-        self.rate = 0.0
-        if occlusion is not None:
-            self.rate, near_first = occlusion
+        self._blur = blur
+        if blur is not None and near_first is not None:
             last = np.float32(frames - 1)
             away = _thinned(sharpest.place if near_first else last - sharpest.place)
-            self._around = surroundings(away, self.rate, frames)
+            self._around = surroundings(away, blur, frames)
             view = self._around.view
             if not near_first:
                 view = np.where(view >= 0, frames - 1 - view, -1).astype(np.int16)
             self._view = View(view, setting)
             sharpest = replace(sharpest, place=away if near_first else last - away)
-        self._blend = Blend(setting, bands, sharpest)
+        self._blend = Blend(setting, bands, sharpest, blur)
 
     def add(self, frame: AlignedFrame, place: int) -> None:
         self._blend.add(frame, place)
@@ -202,8 +211,8 @@ class _Plan:
 
     def picture(self) -> Pixels:
         picture = self._blend.picture()
-        if self._around is not None:
-            unveil(picture, self._around, self._view.picture, self.rate, self._bands)
+        if self._around is not None and self._blur is not None:
+            unveil(picture, self._around, self._view.picture, self._blur, self._bands)
         return picture
 
 
