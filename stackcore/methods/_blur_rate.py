@@ -62,6 +62,10 @@ class BlurRate:
                 )
             else:
                 patch[:] = luma[top : top + SIDE, left : left + SIDE]
+        gain = float(frame.gain[1 if frame.channels == 3 else 0])
+        if gain != 1:
+            # A darker frame has less contrast, and would pass for one farther out of focus.
+            cv2.multiply(patches.reshape(-1, SIDE), gain, dst=patches.reshape(-1, SIDE))
         self._patches.append(patches)
 
     def px_per_frame(self, sharpest: Sharpest) -> float | None:
