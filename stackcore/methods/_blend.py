@@ -26,14 +26,17 @@ PLACES = 16
 
 MAX_FRAMES = 65_536 // PLACES - 1
 
-BREADTHS = (0.42, 0.7, 1.1, 1.6)
-"""Standard deviations, in frames, of the weights: of clear detail first, of none last."""
+BREADTHS = (0.26, 0.4, 0.8, 1.6)
+"""Standard deviations, in frames, of the weights: of clear detail first, of none last. The least one lets no place without a frame."""
 
 CLEARNESS = (0.86, 0.6, 0.34)
 """A cell whose peak stands less clear of noise than each of these takes one breadth more."""
 
-ALIKE = 1.2
+ALIKE = 0.4
 """Standard deviation of blur, in cells, over the frames that are blended where nothing is clear."""
+
+NOISY = (0.6, 1.2)
+"""Noise of a cell, in 255ths of white, from which more frames are blended where nothing is clear, and from which as many as may be."""
 
 REACH = 2.2
 """Weights end at so many standard deviations. With 2.5 a fifth more of every frame has to be resampled, for nothing to be seen."""
@@ -53,7 +56,7 @@ class Blend:
             setting: of the stack.
             bands: the threads.
             sharpest: depth.
-            blur: radius of the blur disc in cells, for a distance of one frame, if known: no more frames are blended than look alike.
+            blur: radius of the blur disc in cells, for a distance of one frame, if known.
         """
         self._setting = setting
         self._bands = bands
@@ -71,7 +74,7 @@ class Blend:
         for limit in CLEARNESS:
             breadth += sharpest.clearness < np.float32(limit)
         self._breadth = breadth
-        self._weights = _weights(BREADTHS if blur is None else limited(blur))
+        self._weights = _weights(breadths(blur, sharpest.noise))
         self._tiles = _Tiles(setting, sharpest.place, breadth, self._reach())
 
     def add(self, frame: AlignedFrame, place: int) -> None:
@@ -163,16 +166,31 @@ def small_view(frame: AlignedFrame, cell: int) -> Pixels:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         matrix = reduced_matrix(frame.matrix, cell)
         small = as_pixels(cv2.warpAffine(small, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE))
+    return evened(small, frame)
+
+
+def evened(picture: Pixels, frame: AlignedFrame) -> Pixels:
+    """A picture made of a frame's pixels, as bright as the reference."""
     if (frame.gain[: frame.channels] == 1).all():
-        return small
+        return picture
     # OpenCV rounds and saturates; a picture of floats would be the largest thing in memory.
     gain = (*(float(value) for value in frame.gain), 0.0) if frame.channels == 3 else float(frame.gain[0])
-    return as_pixels(cv2.multiply(small, gain))
+    return as_pixels(cv2.multiply(picture, gain))
 
 
-def limited(blur: float) -> tuple[float, ...]:
-    """The breadths, none so broad that frames are blended that differ by much more than a cell of blur."""
-    return tuple(min(breadth, max(BREADTHS[0], ALIKE / blur)) for breadth in BREADTHS)
+def breadths(blur: float | None, noise: float) -> tuple[float, ...]:
+    """How broad the weights are.
+
+    Args:
+        blur: radius of the blur disc in cells, for a distance of one frame, if known: no more frames are blended than look alike.
+        noise: standard deviation of a cell, in 255ths of white: where there is none, more frames would only cost sharpness.
+    """
+    least, quiet, most = BREADTHS[0], BREADTHS[1], BREADTHS[-1]
+    low, high = NOISY
+    limit = quiet + (most - quiet) * min(max((noise - low) / (high - low), 0), 1)
+    if blur is not None:
+        limit = min(limit, ALIKE / blur)
+    return tuple(min(breadth, max(least, limit)) for breadth in BREADTHS)
 
 
 def _weights(breadths: tuple[float, ...]) -> npt.NDArray[np.uint16]:

@@ -146,6 +146,14 @@ class FocusLevels:
             return np.asarray(values, np.uint8)
         return np.asarray(values >> (8 if self._full_scale > 255 else 4), np.uint8)
 
+    def noise(self) -> float:
+        """Standard deviation of the noise of a cell, in 255ths of white.
+
+        For white noise of variance v a squared modified Laplacian is 12 v, and 2 times the mean product of its two parts, about 8 v.
+        """
+        cells = 3 * (2 * RADIUS + 1) ** 2
+        return float(np.sqrt(np.median(self.floor(self.levels[0])) / (float(_GAIN) * cells * 20)))
+
     def floor(self, level: Level) -> Floats:
         """Energy of noise alone by brightness: the lowest of the frames' 10th percentiles, as `stackcore.scores.NoiseFloor`."""
         floor = np.full(LUMA_BINS, np.nan, np.float32)

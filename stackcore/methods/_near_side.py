@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stackcore.aligned import AlignedFrame, Pixels, as_pixels
+from stackcore.methods._blend import evened
 from stackcore.methods._focus_levels import reduced_matrix
 from stackcore.methods._rows import Bands
 from stackcore.methods._sharpest import Sharpest
@@ -58,7 +59,7 @@ class NearSide:
             copy = np.asarray(
                 cv2.warpAffine(copy, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
             )
-        self._copies.append(copy)
+        self._copies.append(evened(copy, frame))
         if len(self._copies) > MAX_FRAMES:
             self._copies = self._copies[::2]
             self._every *= 2

@@ -59,9 +59,9 @@ class Unveil:
         self._near = near
         self._bands = Bands(setting.threads)
         self._levels: FocusLevels | None = FocusLevels(setting, self._bands)
-        self._witness: tuple[BlurRate, NearSide] | None = (
-            (BlurRate(), NearSide(self._bands)) if unveil else None
-        )
+        self._unveil = unveil
+        self._rate = BlurRate()
+        self._side = NearSide(self._bands)
         self._indices: list[int] = []
         self._second = 0
         self._plan: _Plan | None = None
@@ -82,10 +82,9 @@ class Unveil:
                 raise ValueError(f"at most {MAX_FRAMES} frames can be fused at once; fuse them in slabs")
             self._indices.append(frame.index)
             pictures = self._levels.add(frame)
-            if self._witness is not None:
-                rate, side = self._witness
-                rate.add(frame, pictures[0])
-                side.add(frame, pictures)
+            self._rate.add(frame, pictures[0])
+            if self._near == "auto":
+                self._side.add(frame, pictures)
             return
         if self._second >= len(self._indices) or frame.index != self._indices[self._second]:
             raise ValueError(f"frame {frame.index} comes by for the second time in another order than before")
@@ -124,24 +123,19 @@ class Unveil:
         assert self._levels is not None
         found = sharpest(self._levels, self._bands)
         self._levels = None
-        witness, self._witness = self._witness, None
-        blur: float | None = None
-        if witness is not None and len(self._indices) > 1:
-            rate, side = witness
-            blur = rate.px_per_frame(found)
-            if self._near == "auto":
-                self.near_first = None if blur is None else side.first_is_near(found, blur)
-            else:
-                self.near_first = self._near == "first"
-            del rate, side
-        del witness
+        blur = self._rate.px_per_frame(found)
+        if self._near != "auto":
+            self.near_first = self._near == "first"
+        elif blur is not None:
+            self.near_first = self._side.first_is_near(found, blur)
+        self._rate, self._side = BlurRate(), NearSide(self._bands)
         give_back()
         return _Plan(
             self._setting,
             self._bands,
             found,
             blur=blur,
-            near_first=self.near_first,
+            near_first=self.near_first if self._unveil else None,
             frames=len(self._indices),
         )
 
