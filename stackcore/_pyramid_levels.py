@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
 TILE_ROWS = 64
-TILE_COLUMNS = 1024
+TILE_COLUMNS = 2048
 """A tile with its planes stays in a processor's second cache. Multiples of `BLOCK`."""
 
 BLOCK = 64
@@ -96,6 +96,8 @@ class Look:
 
     def limits_of(self, tile: Ints) -> npt.NDArray[np.float64]:
         """The limits; infinite where all of a tile is shown, so that nobody has to look at every pixel."""
+        if not np.isfinite(self.limits[1]):
+            return self.limits
         corners = [self.matrix @ (x, y, 1) for x in tile[2:] for y in tile[:2]]
         least, across, down = self.limits
         inside = all(least <= u <= across and least <= v <= down for u, v in corners)
@@ -147,7 +149,14 @@ class Level:
         )
 
     def look(
-        self, x: Floats, origin: tuple[int, int], tile: Ints, look: Look, histogram: Ints, *, only: bool
+        self,
+        x: Floats,
+        origin: tuple[int, int],
+        tile: Ints,
+        look: Look,
+        histogram: Ints | None,
+        *,
+        only: bool,
     ) -> None:
         """Count a tile's energies, and take it in.
 
@@ -156,7 +165,7 @@ class Level:
             origin: row and column of the level where `x` begins.
             tile: from `tiles`.
             look: the frame.
-            histogram: of the frame's energies, added to.
+            histogram: of the frame's energies, added to; None where nobody asks.
             only: leave it at counting.
         """
         part = self.halo(tile)
@@ -168,7 +177,8 @@ class Level:
         luma = np.empty(cells, np.int32)
         of_tile = (x, under.planes, area, tile, self._cell)
         look_at_tile(*of_tile, self._to_eight_bits, energy, pooled, luma)
-        count_energies(pooled, luma, top // self._cell, histogram)
+        if histogram is not None:
+            count_energies(pooled, luma, top // self._cell, histogram)
         if only:
             return
         merge_tile(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +19,7 @@ from stackcore._pyramid_levels import (
     Look,
     empty_histogram,
     expand,
+    next_size,
 )
 from stackcore._pyramid_sampling import read_tile, sample_tile
 from stackcore.aligned import AlignedFrame, Matrix, Pixels
@@ -31,29 +35,65 @@ Read = tuple[Ints, Floats, tuple[int, int]]
 FIRST_FRAMES = 4
 """So many frames are merged everywhere: where nothing ever stands out of noise, their mean is what there is."""
 
+_LEARNING = 4
+"""Noise is looked for in the first frames, and in one of so many later ones."""
+
+_SMALLEST_PX = 8
 _NO_CALLS = np.zeros((0, 0), np.int16)
 _OUT_OF_SIGHT = np.float32(1e-6)
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a stack is merged in.
+
+    Attributes:
+        levels: finest first.
+        planes: (channels, H, W) of level 1 and coarser down to what no level holds: to work in.
+        base: (channels, H, W), weighted sum of what no level holds.
+        base_weight: (H, W), sum of the weights.
+    """
+
+    levels: list[Level]
+    planes: list[Floats]
+    base: Floats
+    base_weight: Floats
+
+    @classmethod
+    def made(cls, setting: Setting, levels: int) -> Room:
+        """Empty; with fewer levels where frames are too small."""
+        height, width, channels = setting.height, setting.width, setting.channels
+        found: list[Level] = []
+        planes: list[Floats] = []
+        while len(found) < levels and (not found or min(height, width) >= _SMALLEST_PX):
+            found.append(
+                Level(len(found), height, width, channels, int(np.iinfo(np.dtype(setting.dtype)).max))
+            )
+            height, width = next_size(height), next_size(width)
+            planes.append(np.empty((channels, height, width), np.float32))
+        return cls(found, planes, np.zeros_like(planes[-1]), np.zeros((height, width), np.float32))
 
 
 class Turn:
     """One frame's turn: its own pyramid, from half size on, and its merging, from coarse to fine."""
 
-    def __init__(
-        self, setting: Setting, levels: list[Level], bands: Bands, frame: AlignedFrame, ordinal: int
-    ) -> None:
-        self._levels = levels
+    def __init__(self, room: Room, frame: AlignedFrame, ordinal: int, bands: Bands) -> None:
+        """`ordinal`: how many frames came before."""
+        self._room = room
+        self._levels = room.levels
+        self._planes = room.planes
         self._bands = bands
         self._frame = frame
         self._ordinal = ordinal
-        self._channels = setting.channels
-        self._raw: Pixels = np.ascontiguousarray(frame.pixels).reshape(setting.height, -1)
-        self._gain = np.ascontiguousarray(frame.gain[: setting.channels], np.float32)
-        self._planes: list[Floats] = []
+        self._channels = frame.channels
+        pixels: Any = np.ascontiguousarray(frame.pixels)
+        self._raw: Pixels = pixels.reshape(pixels.shape[0], -1)
+        self._gain = np.ascontiguousarray(frame.gain[: frame.channels], np.float32)
 
-    def take(self, base: Floats, base_weight: Floats) -> None:
-        """Merge the frame into every level and into what no level holds: (channels, H, W), and its weights, (H, W)."""
-        self._reduce(base.shape)
-        self._take_base(base, base_weight)
+    def take(self) -> None:
+        """Merge the frame into every level, and into what no level holds."""
+        self._reduce()
+        self._take_base()
         for number in range(len(self._levels) - 1, 1, -1):
             self._take_level(number, _NO_CALLS)
         shape = (-(-self._levels[0].height // BLOCK), -(-self._levels[0].width // BLOCK))
@@ -64,11 +104,10 @@ class Turn:
             calls[:] = 1
         self._take_finest(calls)
 
-    def _reduce(self, coarsest: tuple[int, ...]) -> None:
+    def _reduce(self) -> None:
         """Levels 1 and coarser: the frame is made small first and put in its place then, which costs a quarter."""
-        sizes = [(level.height, level.width) for level in self._levels[1:]] + [coarsest[1:]]
-        half = self._half_size(*sizes[0])
-        first = np.empty((self._channels, *sizes[0]), np.float32)
+        first = self._planes[0]
+        half = self._half_size(*first.shape[1:])
         matrix = self._frame.matrix.copy()
         matrix[:, 2] /= 2
 
@@ -79,17 +118,13 @@ class Turn:
                 self._read_tile(half, matrix, (top, left), tile)
                 part[:] = tile
 
-        self._bands.run(sizes[0][0], place, TILE_ROWS)
-        self._planes = [first]
-        for size in sizes[1:]:
-            finer = self._planes[-1]
-            smaller = np.empty((self._channels, *size), np.float32)
+        self._bands.run(first.shape[1], place, TILE_ROWS)
+        for finer, coarser in itertools.pairwise(self._planes):
 
-            def shrink(channel: int, _: int, finer: Floats = finer, smaller: Floats = smaller) -> None:
-                cv2.pyrDown(finer[channel], dst=smaller[channel])
+            def shrink(channel: int, _: int, finer: Floats = finer, coarser: Floats = coarser) -> None:
+                cv2.pyrDown(finer[channel], dst=coarser[channel])
 
             self._bands.run(self._channels, shrink, 1)
-            self._planes.append(smaller)
 
     def _half_size(self, height: int, width: int) -> Pixels:
         pixels = self._raw.reshape(self._frame.pixels.shape)
@@ -110,7 +145,7 @@ class Turn:
         else:
             read_tile[raw.dtype](raw, self._gain, *origin, tile)
 
-    def _take_base(self, base: Floats, base_weight: Floats) -> None:
+    def _take_base(self) -> None:
         """What no level holds: weighted by the energy of the coarsest level."""
         level = self._levels[-1]
         below = self._planes[-1]
@@ -128,8 +163,9 @@ class Turn:
         inside = shown(self._frame, rows, columns)
         if inside is not None:
             weight = np.where(inside, weight, np.float32(0 if self._ordinal else _OUT_OF_SIGHT))
+        base, total = self._room.base, self._room.base_weight
         base += below * weight
-        base_weight += weight
+        total += weight
 
     def _take_level(self, number: int, calls: Calls) -> None:
         level, x = self._levels[number], self._planes[number - 1]
@@ -163,17 +199,20 @@ class Turn:
 
     def _merge(self, level: Level, look: Look, tiles: Callable[[int, int], Iterator[Read]]) -> None:
         # What noise is has to be known before the first frame is weighed: it is looked at twice.
+        counts = self._ordinal < FIRST_FRAMES or self._ordinal % _LEARNING == 0
         for only in (True, False) if self._ordinal == 0 else (False,):
             counted: list[Ints] = []
 
             def take(first: int, end: int, only: bool = only, counted: list[Ints] = counted) -> None:
-                histogram = empty_histogram()
+                histogram = empty_histogram() if counts else None
                 for tile, x, origin in tiles(first, end):
                     level.look(x, origin, tile, look, histogram, only=only)
-                counted.append(histogram)
+                if histogram is not None:
+                    counted.append(histogram)
 
             self._bands.run(level.height, take, TILE_ROWS)
-            level.learn(np.sum(counted, axis=0, dtype=np.int32))
+            if counts:
+                level.learn(np.sum(counted, axis=0, dtype=np.int32))
 
 
 def _runs(flags: Calls) -> list[tuple[int, int]]:

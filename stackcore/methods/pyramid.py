@@ -18,16 +18,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stackcore._pyramid_levels import TILE_ROWS, Level, next_size
-from stackcore._pyramid_turn import Turn
+from stackcore._pyramid_levels import TILE_ROWS, Level
+from stackcore._pyramid_turn import Room, Turn
 from stackcore.aligned import AlignedFrame, Pixels
 from stackcore.methods import Fused, Setting
 from stackcore.methods._rows import Bands, check, check_frame
 
 Floats = npt.NDArray[np.float32]
 MAX_LEVELS = 10
-
-_COARSEST_PX = 4
 
 
 class Pyramid:
@@ -60,14 +58,7 @@ class Pyramid:
         self._setting = setting
         self._coring = coring
         self._full_scale = int(np.iinfo(np.dtype(setting.dtype)).max)
-        self._levels: list[Level] = []
-        height, width = setting.height, setting.width
-        while len(self._levels) < levels and (not self._levels or min(height, width) >= 2 * _COARSEST_PX):
-            number = len(self._levels)
-            self._levels.append(Level(number, height, width, setting.channels, self._full_scale))
-            height, width = next_size(height), next_size(width)
-        self._base = np.zeros((setting.channels, height, width), np.float32)
-        self._base_weight = np.zeros((height, width), np.float32)
+        self._room = Room.made(setting, levels)
         self._last: int | None = None
         self._frames = 0
         self._bands = Bands(setting.threads)
@@ -81,9 +72,7 @@ class Pyramid:
         check_frame(self._setting, frame)
         if self._last is not None and frame.index <= self._last:
             raise ValueError(f"frame {frame.index} comes after frame {self._last}")
-        Turn(self._setting, self._levels, self._bands, frame, self._frames).take(
-            self._base, self._base_weight
-        )
+        Turn(self._room, frame, self._frames, self._bands).take()
         self._last = frame.index
         self._frames += 1
 
@@ -108,28 +97,26 @@ class Pyramid:
     def _collapsed(self) -> Pixels:
         # A stack of one is that frame, grain and all.
         strength = self._coring if self._frames > 1 else 0.0
-        planes = self._base / self._base_weight
-        for level in reversed(self._levels[1:]):
-            planes = self._added(level, planes, strength)
+        room = self._room
+        np.divide(room.base, room.base_weight, out=room.planes[-1])
+        for number in range(len(room.levels) - 1, 0, -1):
+            self._collapse(room.levels[number], room.planes[number], room.planes[number - 1], strength)
         setting = self._setting
-        finest = self._levels[0]
+        finest = room.levels[0]
         picture: Pixels = np.empty((setting.height, setting.width, setting.channels), np.dtype(setting.dtype))
 
         def write(first: int, end: int) -> None:
             for tile in finest.tiles(first, end):
-                values = finest.collapse(planes, tile, strength)
+                values = finest.collapse(room.planes[0], tile, strength)
                 np.clip(np.rint(values, out=values), 0, self._full_scale, out=values)
                 picture[first:end, tile[2] : tile[3]] = values.transpose(1, 2, 0)
 
         self._bands.run(finest.height, write, TILE_ROWS)
         return picture if setting.channels == 3 else picture[..., 0]
 
-    def _added(self, level: Level, coarser: Floats, strength: float) -> Floats:
-        planes = np.empty((coarser.shape[0], level.height, level.width), np.float32)
-
-        def add(first: int, end: int) -> None:
+    def _collapse(self, level: Level, coarser: Floats, out: Floats, strength: float) -> None:
+        def collapse(first: int, end: int) -> None:
             for tile in level.tiles(first, end):
-                planes[:, first:end, tile[2] : tile[3]] = level.collapse(coarser, tile, strength)
+                out[:, first:end, tile[2] : tile[3]] = level.collapse(coarser, tile, strength)
 
-        self._bands.run(level.height, add, TILE_ROWS)
-        return planes
+        self._bands.run(level.height, collapse, TILE_ROWS)
