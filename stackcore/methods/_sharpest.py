@@ -161,7 +161,7 @@ def _filled(place: Floats, holes: Mask) -> Floats:
     """Holes take the mean of what is around them, from ever farther away until something is there."""
     weight = (~holes).astype(np.float32)
     parts = [(place * weight, weight)]
-    while min(parts[-1][1].shape) > 2 and float(parts[-1][1].min()) == 0:
+    while max(parts[-1][1].shape) > 1 and float(parts[-1][1].min()) == 0:
         size = ((parts[-1][1].shape[1] + 1) // 2, (parts[-1][1].shape[0] + 1) // 2)
         total, share = (
             np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.float32) for part in parts[-1]
