@@ -19,7 +19,7 @@ from stackcore.memory import give_back
 from stackcore.methods import Fused, Setting
 from stackcore.methods._blend import MAX_FRAMES, Blend, View, small_view
 from stackcore.methods._blur_rate import BlurRate
-from stackcore.methods._focus_levels import FocusLevels, cell_px
+from stackcore.methods._focus_levels import RADIUS, FocusLevels, cell_px
 from stackcore.methods._near_side import NearSide
 from stackcore.methods._rows import Bands, check, check_frame
 from stackcore.methods._sharpest import Sharpest, sharpest
@@ -142,7 +142,7 @@ class Unveil:
     def _depth(self, found: Sharpest) -> DepthMap:
         """At full size, in units of the frame index; jumps stay jumps, what is not clear is a hole."""
         size = (self._setting.width, self._setting.height)
-        known = (found.clearness >= np.float32(CERTAIN)) & found.fine
+        known = (found.clearness >= np.float32(CERTAIN)) & found.fine & ~self._beside_farther(found.place)
         places = smooth_depth(
             DepthMap(np.where(known, found.place, np.float32(np.nan)), found.clearness)
         ).frame_index
@@ -157,6 +157,12 @@ class Unveil:
         full[cv2.resize((~known).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0] = np.nan
         confidence = cv2.resize(found.clearness, size, interpolation=cv2.INTER_LINEAR)
         return DepthMap(np.asarray(full, np.float32), np.asarray(confidence, np.float32))
+
+    def _beside_farther(self, place: Floats) -> npt.NDArray[np.bool_]:
+        """Cells within a focus window of something farther: the window may have found that near thing, not the cell's own depth."""
+        away = -place if self.near_first is False else place
+        farthest = cv2.dilate(away, np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8))
+        return np.asarray(farthest - away > np.float32(GAP), np.bool_)
 
 
 class _Plan:
