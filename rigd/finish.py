@@ -163,9 +163,10 @@ def working(session: Path) -> Iterator[Held]:
 
     Raises `SessionError`, `JournalInUse` when somebody else works on it, OSError.
     """
-    manifest = check_finishable(session)
+    check_finishable(session)
     descriptor = lock(session / JOURNAL)
     try:
+        manifest = load_manifest(session)  # as whoever had the lock until now left it
         recovered = None
         if manifest.get("finish", {}).get("state") == INSTALLING:
             recovered = _install(session, manifest)

@@ -12,8 +12,9 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from rigd import finish
 from rigd.config.model import Finish
@@ -28,10 +29,14 @@ COOLER_C = 5.0
 """It goes on when the processor is so much below the temperature at which it stopped."""
 END_S = 10.0
 """A process that was asked to end gets so long before it is killed."""
+AGAIN_S = 60.0
+"""A session that somebody else works on is looked at again after so long: they may have been stopped."""
 NICE = 19
 LEAST_MEMORY_MB = 300.0
 MEMORY_SHARE = 0.75
 _SAID = 4000
+
+T = TypeVar("T")
 
 Hold = Callable[[], str]
 """Why nothing may be computed now, or an empty text."""
@@ -105,7 +110,7 @@ class Finisher:
             JournalInUse: somebody else works on it.
             OSError: the session cannot be written.
         """
-        with finish.working(session) as held:
+        async with _working(session) as held:
             if held.recovered is not None:
                 return held.recovered
             hot = Hot(config.max_temperature_c)
@@ -116,11 +121,11 @@ class Finisher:
             if code == 0 and report.get("ok"):
                 missing = finish.missing(session, config)
                 if not missing:
-                    return finish.record(session, config, report)
+                    return await _apart(lambda: finish.record(session, config, report))
                 why = f"stackcore made no {', '.join(missing)}"
             else:
                 why = str(report.get("error") or said.strip() or _ending(code))
-            return finish.record_failure(session, config, why)
+            return await _apart(lambda: finish.record_failure(session, config, why))
 
     async def _run(self, session: Path, config: Finish, hot: Hot, shared: int) -> tuple[int, bytes, str]:
         """Run the process to its end: exit code, standard output, and the end of what it said."""
@@ -131,6 +136,10 @@ class Finisher:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE if self._quiet else None,
+            env={
+                **os.environ,
+                "TMPDIR": str(session / finish.WORK),
+            },  # on disk, and gone with the rest: /tmp may be memory
             pass_fds=(shared,),  # the session's lock: kept by the process, too, should this one be killed
             process_group=0,  # Ctrl-C is for this process to deal with; one that stands still wakes and ends when this one dies
         )
@@ -173,11 +182,34 @@ class Finisher:
         self._look.clear()
 
 
+@contextlib.asynccontextmanager
+async def _working(session: Path) -> AsyncIterator[finish.Held]:
+    """`finish.working`, with its disk work on threads."""
+    with_it = contextlib.ExitStack()
+    try:
+        yield await _apart(lambda: with_it.enter_context(finish.working(session)))
+    finally:
+        await _apart(with_it.close)
+
+
+async def _apart(work: Callable[[], T]) -> T:
+    """Run what waits for the disk on a thread: the loop has a rail to look after. To its end, also when cancelled meanwhile."""
+    done = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        while not done.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({done})
+        raise
+
+
 async def serve(finisher: Finisher, root: Path, more: asyncio.Event) -> None:
     """Finish what is pending, and again whenever `more` is set. Until cancelled; one session's failure is not the next one's."""
     skipped: set[Path] = set()
     while True:
         more.clear()
+        in_use = False
         waiting = await asyncio.to_thread(finish.pending, root)
         for session in waiting:
             if session in skipped:
@@ -186,6 +218,7 @@ async def serve(finisher: Finisher, root: Path, more: asyncio.Event) -> None:
                 done = await finisher.finish(session, finish.config_of(session))
             except JournalInUse as error:
                 log.info("%s", error)
+                in_use = True
                 continue
             except OSError as error:
                 skipped.add(session)  # until the next start
@@ -197,7 +230,8 @@ async def serve(finisher: Finisher, root: Path, more: asyncio.Event) -> None:
                 log.warning(
                     "%s could not be fused: %s; again with: rigd finish %s", session.name, done.why, session
                 )
-        await more.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(more.wait(), AGAIN_S if in_use else None)
 
 
 def memory_bytes(config: Finish, health: Health) -> int | None:
@@ -212,7 +246,7 @@ def memory_bytes(config: Finish, health: Health) -> int | None:
 def _humble(pid: int, limit: int | None) -> None:
     """Lowest priority, and a limit on memory. What the system does not allow (a service's filter) is done without."""
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, NICE)
+        os.setpriority(os.PRIO_PGRP, pid, NICE)  # of the group: of its threads, too, where it has any by now
     if limit is not None and hasattr(resource, "prlimit"):
         # Of data, not of addresses: compilers and thread pools reserve far more addresses than they ever use.
         with contextlib.suppress(OSError, ValueError):
@@ -228,11 +262,15 @@ async def _end(process: asyncio.subprocess.Process, ended: asyncio.Task[tuple[by
     if process.returncode is None:
         _signal(process, signal.SIGTERM)
         _signal(process, signal.SIGCONT)
-        done, _ = await asyncio.wait({ended}, timeout=END_S)
+    while not ended.done():
+        try:
+            done, _ = await asyncio.wait({ended}, timeout=END_S)
+        except (
+            asyncio.CancelledError
+        ):  # told for the second time: no more patience, and the first one is on its way up
+            done = set()
         if not done:
             _signal(process, signal.SIGKILL)
-    if not ended.done():
-        await asyncio.wait({ended})
     if not ended.cancelled():
         ended.exception()  # seen
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -270,7 +272,11 @@ async def appeared(path):
 
 
 def opened_by(pid):
-    return [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir()]
+    found = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed between listing and reading
+            found.append(link.readlink())
+    return found
 
 
 async def in_state(pid, *wanted):
@@ -314,6 +320,81 @@ def test_it_stands_still_while_the_rig_is_busy_or_hot_and_ends_when_it_is_told_t
     assert state(session) is None  # neither done nor failed: to be done at the next start
     assert pending(session.parent) == [session]
     assert not (session / WORK).exists()
+
+
+STUBBORN = """
+import os, pathlib, signal, sys
+session = pathlib.Path(sys.argv[1]).parent
+signal.signal(signal.SIGTERM, lambda *_: (session / "asked").touch())
+part = session / "pid.part"; part.write_text(str(os.getpid())); part.rename(session / "pid")
+while True: signal.pause()
+"""
+
+
+def test_told_twice_to_end_it_does_not_wait_for_a_process_that_will_not(session, monkeypatch):
+    monkeypatch.setattr("rigd.finishing.END_S", 1e6)
+
+    async def main():
+        finisher = Finisher(lambda: COOL, command=program(STUBBORN))
+        work = asyncio.create_task(finisher.finish(session, CONFIG))
+        pid = await appeared(session / "pid")
+        work.cancel()
+        await until((session / "asked").exists)
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        return pid
+
+    assert not Path(f"/proc/{asyncio.run(main())}").exists()
+    assert not (session / WORK).exists()
+
+
+def test_the_loop_goes_on_while_results_are_hashed_and_moved(session, monkeypatch):
+    hashed, moved = rooms.sha256_of, Path.replace
+    at_work = set()
+
+    def seen(work, *args):
+        at_work.add(threading.current_thread())
+        return work(*args)
+
+    monkeypatch.setattr(rooms, "sha256_of", lambda path: seen(hashed, path))
+    monkeypatch.setattr(Path, "replace", lambda path, target: seen(moved, path, target))
+    assert finish(session).outcome == DONE
+    assert at_work
+    assert threading.main_thread() not in at_work
+
+
+def test_cancelled_while_results_are_moved_all_of_them_are(session, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+    hashed = rooms.sha256_of
+
+    def slow(path):
+        begun.set()
+        assert go_on.wait(60)
+        return hashed(path)
+
+    monkeypatch.setattr(rooms, "sha256_of", slow)
+
+    async def main():
+        work = asyncio.create_task(Finisher(lambda: COOL, command=program(WRITES)).finish(session, CONFIG))
+        await until(begun.is_set)
+        for _ in range(2):
+            work.cancel()
+            await asyncio.sleep(0)
+        assert not work.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    asyncio.run(main())
+    assert state(session) == DONE
+    assert verify(session).whole
+    assert not (session / WORK).exists()
+
+
+def test_what_is_computed_has_its_temporary_files_in_the_session(session):
+    code = WRITES.replace("print(", "import tempfile\nassert tempfile.gettempdir() == str(work)\nprint(")
+    assert finish(session, code).outcome == DONE
 
 
 def test_nothing_begins_while_the_rig_is_busy(session):
@@ -403,6 +484,23 @@ def test_the_daemon_finishes_what_is_pending_and_what_comes(session, tmp_path):
 
     asyncio.run(main())
     assert state(plain) is None
+
+
+def test_a_session_that_somebody_else_works_on_is_looked_at_again(session, monkeypatch):
+    monkeypatch.setattr("rigd.finishing.AGAIN_S", 0.01)
+    told = threading.Event()
+
+    async def main():
+        finisher = Finisher(lambda: COOL, command=program(WRITES))
+        with working(session):
+            monkeypatch.setattr("rigd.finishing.log.info", lambda *_: told.set())
+            serving = asyncio.create_task(serve(finisher, session.parent, asyncio.Event()))
+            await until(told.is_set)
+        await until(lambda: state(session) == DONE)
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+    asyncio.run(main())
 
 
 def test_a_session_of_before_there_was_a_finish_section_is_left_alone(session):
