@@ -19,7 +19,7 @@ ENERGY_BINS = 512
 CORED = np.float32(30)
 """How many floors of noise the energy of a single cell must have to count half: below it only what a window says is trusted."""
 
-ADDED = np.float32(10)
+ADDED = np.float32(5)
 """How many floors of noise are added to every energy: frames that differ by less than these are averaged."""
 
 FAINT = np.float32(0.5)

@@ -7,7 +7,7 @@ weighted by its focus to the power of 16, so nearly a choice; but for four thing
 - Focus is the energy of all channels: red detail on a green ground has no luma contrast.
 - Half of it is the energy of the coefficient itself, half the mean over a window. The one alone picks noise, the other loses what is thin.
 - It is relative to brightness: what a bright thing out of focus spreads over a dark one is contrast too, but not in focus.
-- To every energy ten times that of noise is added, so that frames of which none stands above noise are averaged; what noise is
+- To every energy five times that of noise is added, so that frames of which none stands above noise are averaged; what noise is
   then left in the mean is taken off (coring). Noise is measured in every level, by brightness.
 
 At the finest level a frame is looked at only where the next coarser one is sharper than in all frames before: elsewhere it could not win.
@@ -31,7 +31,7 @@ MAX_LEVELS = 10
 class Pyramid:
     """Fuses one stack by a Laplacian pyramid; see `stackcore.methods.Method`.
 
-    State: 12 bytes a colour pixel of the frames, 6 a gray one; a frame at work takes 5 more.
+    State: 13 bytes a colour pixel, 8 a gray one, and 4 or 1.3 to work in.
 
     Attributes:
         passes: 1.
