@@ -39,6 +39,7 @@ class FuseOptions:
         positions_um: where each frame was taken; None: as the source knows, or not at all.
         step_um: distance from frame to frame, where positions are not given.
         preview_s: a preview is handed out at most this often.
+        depth: whether a depth map is wanted; without it some methods are quicker.
     """
 
     method: str = DEFAULT
@@ -53,6 +54,7 @@ class FuseOptions:
     positions_um: tuple[float, ...] | None = None
     step_um: float | None = None
     preview_s: float = 2.0
+    depth: bool = True
 
     def __post_init__(self) -> None:
         if self.threads < 1:

@@ -176,6 +176,7 @@ class Fusion:
             dtype=self.lineup.dtype,
             threads=self.options.threads,
             expected=expected,
+            depth=self.options.depth or self.options.orthographic,
         )
         method = make(self.options.method, setting, **self.options.settings)
         self.passes = method.passes

@@ -78,7 +78,7 @@ def _run(options: argparse.Namespace) -> int:
         inputs = [] if options.watch else frame_paths(options.frames)
         outputs = Outputs.of(options, inputs)
         outputs.check_depth(options.method, also=options.orthographic)
-        chosen = fuse_options(options, with_near_end(settings, options, source))
+        chosen = fuse_options(options, with_near_end(settings, options, source), depth=outputs.wants_depth)
         with Shown(quiet=options.quiet, lines=not options.json) as shown:
             for notice in source.notices:
                 _note(options, notice)
@@ -140,8 +140,10 @@ def with_near_end(
     return {**settings, "near": "first" if positions[-1] >= positions[0] else "last"}
 
 
-def fuse_options(options: argparse.Namespace, settings: dict[str, catalogue.Value]) -> FuseOptions:
-    """From a command line. Raises `Stopped` when options do not go together."""
+def fuse_options(
+    options: argparse.Namespace, settings: dict[str, catalogue.Value], *, depth: bool
+) -> FuseOptions:
+    """From a command line; `depth` says whether a depth map is wanted. Raises `Stopped` when options do not go together."""
     from stackcore.outcome import FuseOptions
 
     try:
@@ -158,6 +160,7 @@ def fuse_options(options: argparse.Namespace, settings: dict[str, catalogue.Valu
             positions_um=_positions(options.positions),
             step_um=options.step_um,
             preview_s=options.preview_s,
+            depth=depth,
         )
     except ValueError as error:
         raise Stopped(Exit.USAGE, str(error)) from error

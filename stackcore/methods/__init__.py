@@ -36,6 +36,7 @@ class Setting:
         dtype: uint8 or uint16.
         threads: at most so many work at once; the result does not depend on it.
         expected: how many frames will come, if known.
+        depth: whether a depth map is wanted; where it costs extra it may be left out.
     """
 
     height: int
@@ -44,6 +45,7 @@ class Setting:
     dtype: npt.DTypeLike = np.uint8
     threads: int = 2
     expected: int | None = None
+    depth: bool = True
 
 
 class Method(Protocol):

@@ -78,7 +78,7 @@ class FocusLevels:
         scale = self.cell / 2
         picture = in_cells(frame.pixels, self.cell)
         pictures = []
-        gain = float(frame.gain.mean()) ** 2 if frame.channels == 3 else float(frame.gain[0]) ** 2
+        brighter = float(frame.gain[: frame.channels].mean())
         for number, level in enumerate(self.levels):
             scale *= 2
             if number == 1 and picture.dtype == np.uint8:
@@ -86,12 +86,10 @@ class FocusLevels:
             if number:
                 picture = _resized(picture, level.shape)
             pictures.append(picture)
-            self._look(level, picture, number)
+            self._look(level, picture, number, brighter)
             energy = level.energy
             if frame.moved:
                 energy = _moved(energy, frame.matrix, scale)
-            if gain != 1:
-                energy = energy * np.float32(gain)
             self._record(level, energy)
             self._sample(level, picture)
         if self.luma is None:
@@ -99,13 +97,15 @@ class FocusLevels:
         self.frames += 1
         return pictures
 
-    def _look(self, level: Level, picture: Pixels, number: int) -> None:
+    def _look(self, level: Level, picture: Pixels, number: int, brighter: float) -> None:
+        """Energies of a frame at one level, `_GAIN` times as large, as if it were so much brighter."""
         height, width = level.shape
         values = np.ascontiguousarray(picture).reshape(height, width * self._channels)
         values.flags.writeable = False
         scale = np.float32(1) if number == 0 else np.float32(1) / _FINE
         if self._full_scale > 255:
             scale = np.float32(255) / np.float32(self._full_scale)
+        scale = np.float32(scale * np.sqrt(_GAIN) * brighter)
 
         def band(first: int, end: int) -> None:
             rows = np.empty((3, (width + 2) * self._channels), np.float32)
@@ -119,7 +119,7 @@ class FocusLevels:
 
     def _record(self, level: Level, energy: Floats) -> None:
         def band(first: int, end: int) -> None:
-            part = energy[first:end] * _GAIN
+            part = energy[first:end]
             mask = np.empty(part.shape, np.uint16)
             scratch = np.empty(part.shape[1], np.uint16)
             record_rows(part, np.uint16(self.frames), level.state[first:end], mask, scratch)

@@ -111,7 +111,7 @@ class Unveil:
         found = plan.sharpest
         picture = plan.picture()
         del plan
-        return Fused(picture, self._depth(found))
+        return Fused(picture, self._depth(found) if self._setting.depth else None)
 
     def close(self) -> None:
         """End the threads, free the state; safe to call again."""
