@@ -23,7 +23,7 @@ class UnknownMethod(ValueError):
 
     def __init__(self, name: str) -> None:
         close = difflib.get_close_matches(name, METHODS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {close[0]!r}?" if close else "."
         super().__init__(f"no method {name!r}{hint} There are: {', '.join(METHODS)}")
         self.name = name
 
@@ -49,7 +49,7 @@ class Option:
         meaning: one line.
         low: the least it may be.
         high: the most it may be.
-        choices: the words it may be, for `str`.
+        choices: the words or numbers it may be; for `str` there have to be some.
     """
 
     name: str
@@ -58,13 +58,13 @@ class Option:
     meaning: str
     low: float = -math.inf
     high: float = math.inf
-    choices: tuple[str, ...] = ()
+    choices: tuple[Value, ...] = ()
 
     @property
     def allowed(self) -> str:
         """What it may be, in words."""
         if self.choices:
-            return "one of " + ", ".join(self.choices)
+            return "one of " + ", ".join(map(str, self.choices))
         if self.kind is bool:
             return "true or false"
         words = "a whole number" if self.kind is int else "a number"
@@ -93,6 +93,8 @@ class Option:
         except ValueError:
             return None
         if not self.low <= number <= self.high or not math.isfinite(number):
+            return None
+        if self.choices and number not in self.choices:
             return None
         if self.kind is int:
             return int(number) if number.is_integer() else None
@@ -248,7 +250,7 @@ _ENTRIES = (
                 100,
             ),
             Option("sweeps", int, 1, "how often every frame gets its expansion move, at most", 0, 20),
-            Option("cell_px", int, 2, "side of the cells that have one label: 1, 2, 4 or 8 px", 1, 8),
+            Option("cell_px", int, 2, "side of the cells that have one label, px", choices=(1, 2, 4, 8)),
             _MEMORY,
         ),
         extra="labels",
@@ -262,7 +264,13 @@ _ENTRIES = (
             Option(
                 "feather", float, 1.0, "how much noise is averaged away; 0 always blends two frames", 0, 10
             ),
-            Option("cell_px", int, 0, "cells that depth is found on: 1, 2, 4 or 8 px; 0: a usual size", 0, 8),
+            Option(
+                "cell_px",
+                int,
+                0,
+                "side of the cells that depth is found on, px; 0: a usual size",
+                choices=(0, 1, 2, 4, 8),
+            ),
             _MEMORY,
         ),
     ),

@@ -108,10 +108,21 @@ def finish_has_a_surface(parts: Parts) -> Iterator[Problem]:
     if finish is None or catalogue.find(finish.method).depth:
         return
     for name in _surfaces(finish):
-        others = " or ".join(name for name, entry in catalogue.METHODS.items() if entry.depth)
-        yield parts.problem(
-            f"finish.{name}", f"method {finish.method} knows no depth", f"use method: {others}"
-        )
+        fix = f"use method: {_with_depth()}"
+        yield parts.problem(f"finish.{name}", f"method {finish.method} knows no depth", fix)
+
+
+def finish_can_be_orthographic(parts: Parts) -> Iterator[Problem]:
+    """The orthographic view follows the depth, and the zoom that registration found."""
+    finish = parts.finish
+    if finish is None or not finish.orthographic:
+        return
+    if not finish.align:
+        message = "the view from infinity goes by how frames were registered"
+        yield parts.problem("finish.orthographic", message, "leave align: true, or take it away")
+    if not catalogue.find(finish.method).depth:
+        fix = f"use method: {_with_depth()}"
+        yield parts.problem("finish.orthographic", f"method {finish.method} knows no depth", fix)
 
 
 def finish_has_a_scale(parts: Parts) -> Iterator[Problem]:
@@ -124,6 +135,10 @@ def finish_has_a_scale(parts: Parts) -> Iterator[Problem]:
         yield parts.problem(
             f"finish.{name}", "the surface's width and height have no scale without um_per_px", fix
         )
+
+
+def _with_depth() -> str:
+    return " or ".join(name for name, entry in catalogue.METHODS.items() if entry.depth)
 
 
 def _surfaces(finish: Finish) -> list[str]:
@@ -197,6 +212,7 @@ CHECKS: tuple[Check, ...] = (
     align_knows_the_pupil,
     finish_knows_its_options,
     finish_has_a_surface,
+    finish_can_be_orthographic,
     simulated_together,
     pins_used_once,
 )

@@ -37,7 +37,7 @@ def _watching(options: argparse.Namespace, pushed: Pushed, interrupts: Interrupt
     from stackcore.watch import FolderChanges, FolderWatch
 
     folder = Path(options.watch)
-    results = (options.output, options.preview, options.depth_picture)
+    results = (options.output, options.preview, options.depth, options.confidence, options.depth_picture)
     changes = FolderChanges(folder)
     watch = FolderWatch(
         folder,

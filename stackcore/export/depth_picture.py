@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,7 +16,6 @@ import numpy.typing as npt
 from stackcore.export.lettering import MICRO, draw_text, text_mask
 from stackcore.export.relief import Relief
 from stackcore.export.scales import label, length_label, round_down, ticks
-from stackcore.files.write import write_whole
 
 Picture = npt.NDArray[np.uint8]
 
@@ -33,7 +31,6 @@ _TAIL_PERCENT = 0.5
 """Of the known pixels, how many may lie beyond either end of the colours: a few wild ones must not make the rest one colour."""
 
 _CHUNK_ROWS = 256
-_JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True)
@@ -97,23 +94,6 @@ def depth_picture(relief: Relief, *, title: str = "Depth map") -> Picture:
     _draw_legend(canvas, relief, layout, low, high)
     _draw_foot(canvas, relief, layout)
     return canvas
-
-
-def write_depth_picture(path: str | Path, relief: Relief, *, title: str = "Depth map") -> None:
-    """Write `depth_picture` as .png or .jpg, atomically.
-
-    Raises:
-        WriteError: when the file cannot be written; it names it.
-        ValueError: when the suffix is another.
-    """
-    target = Path(path)
-    kind = target.suffix.lower()
-    if kind not in {".png", ".jpg", ".jpeg"}:
-        raise ValueError(f"{target}: a depth picture is a .png or a .jpg")
-    flags = [cv2.IMWRITE_PNG_COMPRESSION, 4] if kind == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    drawn = cv2.cvtColor(depth_picture(relief, title=title), cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(kind, drawn, flags)
-    write_whole(target, [data.tobytes()])
 
 
 def _colours() -> Picture:

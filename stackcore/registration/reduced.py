@@ -31,7 +31,7 @@ class Reduced:
         factor: size of a block, px.
         luma: (h, w) float32, 0..255, mean of each block.
         cells: (h // 4, w // 4, 4) float32: mean of each channel over 4 x 4 blocks, 0..255, and the share of clipped blocks.
-        detail: (ceil(h / 16), ceil(w / 16), 3) float32: sums of luma's squared differences in x, their product, and in y.
+        detail: (ceil(h / 8), ceil(w / 8), 3) float32: sums of luma's squared differences in x, their product, and in y.
     """
 
     factor: int

@@ -111,6 +111,18 @@ def test_a_method_without_depth_is_not_asked_for_depth():
         ("{method: argmax, options: {radius: 9}}", ["finish.options.radius: 9 is not allowed"], []),
         ("{method: fastest}", ["finish.method: "], []),
         ("{method: wavelet, mesh: glb, um_per_px: 1}", ["finish.mesh: method wavelet knows no depth"], []),
+        ("{orthographic: true}", [], []),
+        (
+            "{orthographic: true, align: false}",
+            ["finish.orthographic: the view from infinity goes by how frames were registered"],
+            [],
+        ),
+        (
+            "{orthographic: true, method: pyramid}",
+            ["finish.orthographic: method pyramid knows no depth"],
+            [],
+        ),
+        ("{method: labels, options: {cell_px: 3}}", ["finish.options.cell_px: 3 is not allowed"], []),
         ("{mesh: glb}", [], ["finish.mesh: the surface's width and height have no scale"]),
         ("{memory_mb: 10}", ["finish.memory_mb: "], []),
         ("{temperature: 70}", ["finish.temperature: unknown key"], []),

@@ -65,6 +65,8 @@ def test_unknown_methods_are_refused_with_a_suggestion():
         UnknownMethod, match=r"no method 'wieghted'; did you mean 'weighted'\? There are: unveil, "
     ):
         find("wieghted")
+    with pytest.raises(UnknownMethod, match=r"no method 'xyz'\. There are: unveil, "):
+        find("xyz")
 
 
 @pytest.mark.parametrize(
@@ -101,5 +103,12 @@ def test_text_is_read_as_the_options_kind():
 
 
 def test_what_only_the_method_can_tell_is_a_bad_option_too():
-    with pytest.raises(BadOption, match="cells of 3 px"):
-        make("depth", Setting(8, 8), cell_px=3)
+    with pytest.raises(BadOption, match="0 x 8 px has no pixels"):
+        make("depth", Setting(0, 8), cell_px=2)
+
+
+def test_a_number_can_be_one_of_a_few():
+    assert find("labels").values({"cell_px": "4"}) == {"cell_px": 4}
+    for name, given, words in (("labels", 0, "one of 1, 2, 4, 8"), ("depth", 3, "one of 0, 1, 2, 4, 8")):
+        with pytest.raises(BadOption, match=f"{given} is not allowed; it is {words}"):
+            find(name).values({"cell_px": given})
