@@ -35,6 +35,13 @@ STRAY = 0.05
 STRAY_PX = 12
 """In the first and the last frame, what has less than this share of the highest energy so near it is taken for stray light."""
 
+JUMP = 1.0
+"""Neighbours whose depths differ by more, in frames, are two things."""
+
+EASED = (0.35, 0.75)
+EASED_PX = 4
+"""Depth is eased where clearness is below the second number, wholly below the first, over windows of twice as many cells."""
+
 _NOISE = np.float32(3)
 _PLACES = 64
 _LEAST_SIGNAL = np.float32(0.02)
@@ -72,7 +79,8 @@ def sharpest(levels: FocusLevels, bands: Bands) -> Sharpest:
     for level in reversed(levels.levels[:-1]):
         found = _finer(found, _peaks(levels, level, bands))
     place = _filled(found.place, found.stray) if found.stray.any() else found.place
-    return Sharpest(_median(place), found.clearness, found.fine, levels.noise())
+    place = _eased(_median(place), found.clearness)
+    return Sharpest(place, found.clearness, found.fine, levels.noise())
 
 
 @dataclass(frozen=True)
@@ -91,9 +99,10 @@ def _coarsest(peaks: _Peaks) -> _Found:
 
 def _finer(coarse: _Found, peaks: _Peaks) -> _Found:
     size = (peaks.place.shape[1], peaks.place.shape[0])
-    place, clearness, ratio = (
+    place = enlarged(coarse.place, size)
+    clearness, ratio = (
         np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.float32)
-        for plane in (coarse.place, coarse.clearness, coarse.ratio)
+        for plane in (coarse.clearness, coarse.ratio)
     )
     shown = (peaks.ratio >= CLEAR) & ~peaks.stray
     shown &= (peaks.ratio >= np.float32(FAINT) * ratio) | (np.abs(peaks.place - place) < np.float32(AGREED))
@@ -107,6 +116,16 @@ def _finer(coarse: _Found, peaks: _Peaks) -> _Found:
         np.asarray(stray & ~take, np.bool_),
         np.asarray(take, np.bool_),
     )
+
+
+def enlarged(place: Floats, size: tuple[int, int]) -> Floats:
+    """A map of depth at another size (width, height), px. Jumps stay jumps: a depth between both sides would be that of nothing."""
+    kernel = np.ones((3, 3), np.uint8)
+    jumps = (cv2.dilate(place, kernel) - cv2.erode(place, kernel) > np.float32(JUMP)).astype(np.uint8)
+    full = cv2.resize(place, size, interpolation=cv2.INTER_LINEAR)
+    whole = cv2.resize(place, size, interpolation=cv2.INTER_NEAREST)
+    np.copyto(full, whole, where=cv2.resize(jumps, size, interpolation=cv2.INTER_NEAREST) > 0)
+    return np.asarray(full, np.float32)
 
 
 def _clearness(ratio: Floats, shown: Mask) -> Floats:
@@ -155,6 +174,20 @@ def _median(place: Floats) -> Floats:
     # Four times as fast on whole numbers.
     whole = np.rint(place * _PLACES).astype(np.uint16)
     return np.asarray(cv2.medianBlur(whole, 5), np.float32) / np.float32(_PLACES)
+
+
+def _eased(place: Floats, clearness: Floats) -> Floats:
+    """Where little is clear depth goes over gently from what is clear around: a jump there would be seen as a line, and be nothing."""
+    size = (place.shape[1], place.shape[0])
+    half = (max(1, size[0] // 2), max(1, size[1] // 2))
+    weight = cv2.resize(clearness * clearness, half, interpolation=cv2.INTER_AREA) + np.float32(1e-3)
+    total = cv2.resize(place, half, interpolation=cv2.INTER_AREA) * weight
+    window = (2 * EASED_PX + 1, 2 * EASED_PX + 1)
+    for _ in range(2):
+        total, weight = cv2.blur(total, window), cv2.blur(weight, window)
+    smooth = cv2.resize(total / weight, size, interpolation=cv2.INTER_LINEAR)
+    own = np.clip((clearness - np.float32(EASED[0])) / np.float32(EASED[1] - EASED[0]), 0, 1)
+    return np.asarray(smooth + own * (place - smooth), np.float32)
 
 
 def _filled(place: Floats, holes: Mask) -> Floats:

@@ -22,7 +22,7 @@ from stackcore.methods._blur_rate import BlurRate
 from stackcore.methods._focus_levels import RADIUS, FocusLevels, cell_px
 from stackcore.methods._near_side import NearSide
 from stackcore.methods._rows import Bands, check, check_frame
-from stackcore.methods._sharpest import Sharpest, sharpest
+from stackcore.methods._sharpest import Sharpest, enlarged, sharpest
 from stackcore.methods._veil import GAP, Surroundings, surroundings, unveil
 
 Floats = npt.NDArray[np.float32]
@@ -32,8 +32,6 @@ NEAR = ("auto", "first", "last")
 
 CERTAIN = 0.6
 """Cells less clear than this are holes in the depth map: there the energy is below 7.5 times that of noise."""
-
-_JUMP = np.float32(1)
 
 
 class Unveil:
@@ -148,15 +146,10 @@ class Unveil:
         ).frame_index
         place = np.where(known, places, found.place)
         place = np.interp(place, np.arange(len(self._indices)), self._indices).astype(np.float32)
-        kernel = np.ones((3, 3), np.uint8)
-        jumps = (cv2.dilate(place, kernel) - cv2.erode(place, kernel) > _JUMP).astype(np.uint8)
-        full = cv2.resize(place, size, interpolation=cv2.INTER_LINEAR)
-        whole = cv2.resize(place, size, interpolation=cv2.INTER_NEAREST)
-        np.copyto(full, whole, where=cv2.resize(jumps, size, interpolation=cv2.INTER_NEAREST) > 0)
-        del whole
+        full = enlarged(place, size)
         full[cv2.resize((~known).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0] = np.nan
         confidence = cv2.resize(found.clearness, size, interpolation=cv2.INTER_LINEAR)
-        return DepthMap(np.asarray(full, np.float32), np.asarray(confidence, np.float32))
+        return DepthMap(full, np.asarray(confidence, np.float32))
 
     def _beside_farther(self, place: Floats) -> npt.NDArray[np.bool_]:
         """Cells within a focus window of something farther: the window may have found that near thing, not the cell's own depth."""
