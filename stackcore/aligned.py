@@ -20,6 +20,19 @@ IDENTITY: Matrix = np.eye(3)[:2]
 IDENTITY.flags.writeable = False
 
 
+def reduced_matrix(matrix: Matrix, factor: float) -> Matrix:
+    """The same map between pictures whose pixels are blocks of `factor` x `factor` px.
+
+    Args:
+        matrix: 2 x 3, between the pictures at full size.
+        factor: size of a block, px.
+    """
+    reduced = matrix.copy()
+    middle = (factor - 1) / 2  # of a block, in whole pixels
+    reduced[:, 2] = (matrix[:, 2] + (matrix[:, :2].sum(axis=1) - 1) * middle) / factor
+    return reduced
+
+
 def as_pixels(picture: Any) -> Pixels:
     """What OpenCV gave back, as what it is."""
     return cast("Pixels", picture)

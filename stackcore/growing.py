@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.aligned import AlignedFrame, Matrix, Pixels
+from stackcore.aligned import AlignedFrame, Pixels, reduced_matrix
 from stackcore.merge import StackMerger
 
 MEGAPIXELS = 1.5
@@ -58,11 +58,3 @@ class GrowingPreview:
         if frame.full_scale == 255 and (gain == 1).all():
             return np.ascontiguousarray(small, np.uint8)
         return np.clip(np.rint(small * scale), 0, 255).astype(np.uint8)
-
-
-def reduced_matrix(matrix: Matrix, factor: int) -> Matrix:
-    """The same map between pictures whose pixels are blocks of `factor` x `factor` px."""
-    reduced = matrix.copy()
-    middle = (factor - 1) / 2  # of a block, in whole pixels
-    reduced[:, 2] = (matrix[:, 2] + (matrix[:, :2].sum(axis=1) - 1) * middle) / factor
-    return reduced

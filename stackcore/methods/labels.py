@@ -246,8 +246,8 @@ def choose(volume: FocusVolume, *, seam: float, sweeps: int) -> graphcut.Labels:
     weight = round(seam * SEAM_COST)
     if weight == 0 or sweeps == 0 or frames == 1:
         return labels
-    colours = np.stack(volume.colours)
-    volume.colours.clear()
+    volume.hidden.clear()
+    colours = _stacked(volume.colours)
     grid = graphcut.Grid(
         data=data,
         colours=colours,
@@ -257,3 +257,11 @@ def choose(volume: FocusVolume, *, seam: float, sweeps: int) -> graphcut.Labels:
         forbidden=forbidden,
     )
     return graphcut.optimise(grid, labels, sweeps=sweeps)
+
+
+def _stacked(parts: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
+    """As `np.stack`; each part is given up as it goes in, so that they are not all in memory twice."""
+    whole = np.empty((len(parts), *parts[0].shape), np.uint8)
+    for k in reversed(range(len(parts))):
+        whole[k] = parts.pop()
+    return whole

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def become(command: list[str], cpu_limit_s: int, log: str) -> None:
-    """In the child: a group of its own, so that its helpers can be ended with it; output to `log`; no input."""
+    """In the child: a group of its own, so that whatever it starts can be ended with it; output to `log`; no input."""
     os.setsid()
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_limit_s, cpu_limit_s + 5))
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from stackcore import alignment, lineup, pipeline
-from stackcore.aligned import AlignedFrame
+from stackcore.aligned import IDENTITY, AlignedFrame, reduced_matrix
 from stackcore.alignment import BadAlignment
 from stackcore.depth import DepthMap
 from stackcore.files import Arrays, StackError, open_source
 from stackcore.files.source import BaseSource, Entry
-from stackcore.growing import GrowingPreview, reduced_matrix
+from stackcore.growing import GrowingPreview
 from stackcore.methods import Fused
 from stackcore.pipeline import Cancelled, FuseOptions, fuse
 from stackcore.registration.geometry import calibrate
@@ -453,6 +453,29 @@ def test_a_stack_in_slabs_is_sharp_and_its_depth_is_in_frames_of_the_whole():
     found = np.nanmedian(result.depth.frame_index[8:-8][:, middles], axis=0)
     np.testing.assert_allclose(found, range(frames), atol=0.6)
     assert [frame.index for frame in result.frames] == list(range(frames))
+
+
+def test_where_no_frame_of_a_slab_shows_anything_it_shows_what_the_one_before_does():
+    """The later frames are narrower than the first: their repeated edge pixels are streaks, as sharp as anything."""
+    rng = np.random.default_rng(7)
+    texture = rng.integers(40, 216, (HEIGHT, WIDTH, 3), np.uint8)
+    soft = np.full_like(texture, 128)
+    narrow = np.array([[1.25, 0, -0.125 * WIDTH], [0, 1.25, -0.125 * HEIGHT]])
+    placed = tuple(
+        alignment.Placed(k, f"frame {k}", True, "", IDENTITY if k < 2 else narrow, np.ones(3, np.float32))
+        for k in range(4)
+    )
+    options = FuseOptions(
+        method="argmax",
+        threads=1,
+        slab_frames=2,
+        slab_overlap=0,
+        alignment=alignment.Alignment(HEIGHT, WIDTH, placed),
+    )
+    result = fuse(Arrays([soft, soft, texture, soft]), options)
+    assert (result.picture[20:-20, 24:-24] != 128).mean() > 0.9
+    for border in (result.picture[:4], result.picture[-4:], result.picture[:, :5], result.picture[:, -5:]):
+        assert (border == 128).all()
 
 
 def test_slabs_measure_each_frame_once_and_make_a_method_each(measure, method):
