@@ -15,7 +15,7 @@ from stackcore.cli.cost import cost
 from stackcore.cli.exits import Exit
 from stackcore.cli.failures import Stopped
 from stackcore.cli.interrupts import Interrupts
-from stackcore.cli.light import load_numba
+from stackcore.cli.light import limit_threads, load_numba
 from stackcore.cli.outputs import Outputs, Scale
 from stackcore.cli.progress import Shown
 from stackcore.cli.words import counted, duration_text, say
@@ -64,6 +64,7 @@ def _check_watch(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     load_numba()
+    limit_threads(options.threads)
     from stackcore import alignment
     from stackcore.pipeline import fuse as fuse_stack
 
@@ -80,7 +81,8 @@ def _run(options: argparse.Namespace) -> int:
         outputs.check_depth(options.method, also=options.orthographic)
         chosen = fuse_options(options, with_near_end(settings, options, source), depth=outputs.wants_depth)
         with Shown(quiet=options.quiet, lines=not options.json) as shown:
-            for notice in source.notices:
+            told = len(source.notices)
+            for notice in source.notices[:told]:
                 _note(options, notice)
             result = fuse_stack(source, chosen, progress=shown, preview=_preview(outputs, options.quality))
         with interrupts.held():

@@ -1,10 +1,17 @@
-"""A quick start: what a library loads without need is kept out."""
+"""What libraries would do unasked: load what nobody needs, use all cores."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 from typing import Any
+
+
+def limit_threads(most: int) -> None:
+    """OpenCV would use all cores for each of its own loops, whatever was asked for."""
+    import cv2
+
+    cv2.setNumThreads(most)
 
 
 def load_numba() -> None:

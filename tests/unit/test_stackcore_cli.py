@@ -85,6 +85,16 @@ def test_fusing_jpegs_into_png_loads_nothing_that_it_does_not_need(tmp_path):
     assert (tmp_path / "out.png").is_file()
 
 
+def test_opencv_uses_no_more_threads_than_were_asked_for(stack, tmp_path):
+    code = (
+        "import sys\nfrom stackcore.cli.parser import run_command_line\n"
+        "code = run_command_line(sys.argv[1:])\nimport cv2\nsys.exit(code or f'{cv2.getNumThreads()} threads')"
+    )
+    for threads in (1, 3):
+        done = in_a_process(code, "fuse", stack, "-o", tmp_path / "out.png", *PICK, "--threads", threads)
+        assert done.stderr.endswith(f"{threads} threads\n")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as stopped:
