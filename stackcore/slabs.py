@@ -3,6 +3,9 @@
 Where hairs cross at different depths, a stack fused at once lets each hair's blur into the other; within a slab there is only one of
 them. Slabs overlap, so that what is sharp between two is whole in one. What each slab gives waits on disk, so memory holds one slab's
 method at a time, whatever the length of the stack; frames in an overlap are decoded twice, and registered once.
+
+The frames of a slab may all be narrower than the reference. What a method makes up outside them, of repeated edge pixels, has sharp lines
+that no frame has; so a slab shows there what the one before does.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -18,11 +22,14 @@ from stackcore.aligned import AlignedFrame
 from stackcore.depth import DepthMap
 from stackcore.files import StackError
 from stackcore.methods import Fused
+from stackcore.methods._rows import shown_rows
 
 if TYPE_CHECKING:
     from stackcore.pipeline import Fusion
 
 _BAND_ROWS = 256
+_FEATHER_PX = 8
+"""Over so many pixels a slab's picture becomes that of the one before, where its frames end."""
 
 
 def spans(frames: int, slab: int, overlap: int) -> list[tuple[int, int]]:
@@ -56,6 +63,8 @@ def fuse_slabs(fusion: Fusion, slab: int, overlap: int) -> Fused:
         for number, (start, stop) in enumerate(slabs):
             fused = fusion.part(start, stop)
             if fused is not None:
+                if kept:
+                    _complete(fused, _shown(fusion, fused, start, stop), kept[-1])
                 kept.append(_keep(Path(folder) / f"{number:04d}", fused))
                 del fused
         if not kept:
@@ -63,6 +72,41 @@ def fuse_slabs(fusion: Fusion, slab: int, overlap: int) -> Fused:
         if len(kept) == 1:
             return _kept(kept[0])
         return _fuse_kept(fusion, kept)
+
+
+def _shown(fusion: Fusion, fused: Fused, start: int, stop: int) -> npt.NDArray[np.uint8]:
+    """(H, W), 1 where at least one frame of a slab shows something."""
+    height, width = fused.picture.shape[:2]
+    reports = fusion.lineup.reports
+    used = [reports[index] for index in range(start, stop) if index in reports]
+    frames = [
+        AlignedFrame(report.index, fused.picture, report.matrix)
+        for report in used
+        if report.matrix is not None
+    ]
+    found = np.zeros((height, width), np.uint8)
+    for top in range(0, height, _BAND_ROWS):
+        rows = slice(top, min(height, top + _BAND_ROWS))
+        for frame in frames:
+            shows = shown_rows(frame, rows.start, rows.stop)
+            found[rows] |= True if shows is None else shows
+    return found
+
+
+def _complete(fused: Fused, shown: npt.NDArray[np.uint8], before: Path) -> None:
+    """Put into a slab, where none of its frames shows anything, what the slab before has there; without a step at the seam."""
+    if shown.all():
+        return
+    other = _kept(before)
+    share = np.minimum(cv2.distanceTransform(shown, cv2.DIST_L2, 3) / np.float32(_FEATHER_PX), np.float32(1))
+    for top in range(0, len(shown), _BAND_ROWS):
+        rows = slice(top, top + _BAND_ROWS)
+        own = share[rows] if fused.picture.ndim == 2 else share[rows, :, None]
+        mixed = own * fused.picture[rows] + (1 - own) * other.picture[rows]
+        fused.picture[rows] = np.rint(mixed).astype(fused.picture.dtype)
+    if fused.depth is not None and other.depth is not None:
+        np.copyto(fused.depth.frame_index, other.depth.frame_index, where=share < 0.5)
+        np.copyto(fused.depth.confidence, other.depth.confidence, where=share < 0.5)
 
 
 def _keep(path: Path, fused: Fused) -> Path:

@@ -29,7 +29,8 @@ STEPS_PER_FRAME = 16
 """To how much of a frame the half width of a pixel is kept."""
 
 LEAST_WEIGHT = 1e-6
-"""Of moved frames far from a pixel's depth: a pixel at the border that no near frame shows takes the others."""
+"""Of frames far from a pixel's depth, where some have moved: a pixel at the border that no near frame shows takes the others, and
+there may be none but the reference, which has not."""
 
 NOISE_FACTOR = 2.0
 """The picture has more noise than the band of detail that energies see. Measured: 0.2 dB over 1 on a noisy stack, 0.04 dB less on a
@@ -80,6 +81,7 @@ class DepthSlices:
         )
         self._ordinals: dict[int, int] = {}
         self._cell_px = 1
+        self._moved = False
         self._found: DepthMap | None = None
         self._at = self._total = self._sums = np.zeros((0, 0), np.float32)
         self._half_width = np.zeros((0, 0), np.uint8)
@@ -95,6 +97,7 @@ class DepthSlices:
             if self._volume is None:
                 raise ValueError("the first pass is over")
             self._volume.add(frame)
+            self._moved = self._moved or frame.moved
             return
         check_frame(self._setting, frame)
         self._begin_second_pass()
@@ -159,7 +162,7 @@ class DepthSlices:
         rows = slice(first, end)
         at, half_width = self._at[rows], self._half_width[rows]
         reach = np.float32(HALF_WIDTHS[-1])
-        if not frame.moved and not (at.min() - reach < ordinal < at.max() + reach):
+        if not self._moved and not (at.min() - reach < ordinal < at.max() + reach):
             return
         inside = shown_rows(frame, first, end) if frame.moved else None
         shows = np.ones(at.shape, np.uint8) if inside is None else inside.view(np.uint8)
@@ -167,7 +170,7 @@ class DepthSlices:
             warped_rows(frame, first, end).reshape(end - first, -1),
             shows,
             np.float32(ordinal),
-            np.float32(LEAST_WEIGHT if frame.moved else 0),
+            np.float32(LEAST_WEIGHT if self._moved else 0),
             at,
             half_width,
             np.float32(STEPS_PER_FRAME),

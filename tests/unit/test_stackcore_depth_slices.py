@@ -243,6 +243,18 @@ def test_moved_frames_show_no_border(occluded: Scene) -> None:
     assert np.sqrt((left**2).mean()) < 25
 
 
+def test_a_border_that_only_the_reference_shows_is_not_black(occluded: Scene) -> None:
+    """All frames but the first are shifted, and what is in focus beside the border is far from the first frame."""
+    shift = np.array([[1.0, 0, -12.0], [0, 1, 0]])
+    sharp = occluded.truth.astype(np.uint8)
+    soft = cv2.GaussianBlur(sharp, (0, 0), 8)
+    last = 9
+    moved = [np.roll(sharp if k == last else soft, -12, axis=1) for k in range(1, last + 1)]
+    frames = [AlignedFrame(0, soft), *(AlignedFrame(k + 1, one, matrix=shift) for k, one in enumerate(moved))]
+    left = fuse(frames).picture[:, :8].astype(int)
+    np.testing.assert_allclose(left, soft[:, :8], atol=1)
+
+
 def test_a_tent_keeps_less_detail_and_less_noise_the_wider_it_is() -> None:
     figures = [tent_figures(half_width, 1.5) for half_width in (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)]
     kept, noise = (list(column) for column in zip(*figures, strict=True))
