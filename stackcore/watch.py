@@ -2,7 +2,7 @@
 
 A file is complete when it has not changed between two looks and what is in it is whole: half of a picture that is being copied, or
 of one whose copying stalls, never gets into a stack. Frames are taken in the order of their names as far as they are there; one that
-is not complete yet holds up those behind it, but not for ever.
+is not complete yet holds up those behind it, but not for ever: not beyond the end, when what is whole is taken, and the rest named.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from stackcore.files import (
     pictures_in,
     read_frame,
 )
+from stackcore.files.survey import some
 
 SETTLED_S = 0.4
 """A file that did not change for so long may be complete."""
@@ -94,6 +95,7 @@ class FolderWatch:
         self._taken: set[str] = set()
         self._seen: dict[str, _Seen] = {}
         self._last_s = now()
+        self._refused = False
         self._ended = threading.Event()
 
     @property
@@ -117,12 +119,45 @@ class FolderWatch:
                 if self._over():
                     break
                 self._wait(LOOK_S if not self._seen else SETTLED_S)
+            self._last_look()
         finally:
             self._source.close()
 
     def look(self) -> None:
         """Look at the folder once, and hand on what is complete."""
         now_s = self._now()
+        for path in self._pending(now_s):
+            if self._full() or not self._complete(path, now_s):
+                return
+            self._hand_on(path, now_s)
+
+    def _last_look(self) -> None:
+        """Take what is whole although something before it is not, and name what is not."""
+        if self._refused or self._enough():
+            return
+        now_s = self._now()
+        left: list[str] = []
+        for path in self._pending(now_s):
+            seen = self._seen.get(path.name)
+            settled = seen is not None and now_s - seen.since_s >= SETTLED_S
+            may_be = (
+                settled or path.suffix.lower() not in _RAW
+            )  # of which nothing but rest says that it is whole
+            if not (may_be and self._whole(path)):
+                left.append(path.name)
+            elif not self._hand_on(path, now_s) or self._enough():
+                return
+        if left:
+            self._source.notices.append(
+                f"left out {some(left)}: not complete when the watch ended; copy again"
+            )
+        if self._expected is not None:
+            self._source.notices.append(
+                f"{self.taken} of the {self._expected} frames came that were expected"
+            )
+
+    def _pending(self, now_s: float) -> list[Path]:
+        """What is not taken yet, in order; how each of them is now is noted."""
         frames, _ = pictures_in(self._folder)
         pending = [
             path for path in frames if path.name not in self._taken and path.resolve() not in self._ignore
@@ -131,10 +166,7 @@ class FolderWatch:
             del self._seen[gone]
         for path in pending:
             self._note(path, now_s)
-        for path in sorted(pending, key=lambda path: natural_key(path.name)):
-            if self._full() or not self._complete(path, now_s):
-                return
-            self._hand_on(path, now_s)
+        return sorted(pending, key=lambda path: natural_key(path.name))
 
     def _note(self, path: Path, now_s: float) -> None:
         try:
@@ -155,18 +187,23 @@ class FolderWatch:
         seen.broken = True
         return now_s - seen.since_s >= STALLED_S
 
-    def _hand_on(self, path: Path, now_s: float) -> None:
+    def _hand_on(self, path: Path, now_s: float) -> bool:
         try:
             self._source.push(path)
         except StackError:
-            self._ended.set()  # nobody takes frames any more
-            return
+            self._refused = True  # nobody takes frames any more
+            self._ended.set()
+            return False
         self._taken.add(path.name)
         self._seen.pop(path.name, None)
         self._last_s = now_s
+        return True
+
+    def _enough(self) -> bool:
+        return self._expected is not None and self.taken >= self._expected
 
     def _full(self) -> bool:
-        return self._ended.is_set() or (self._expected is not None and self.taken >= self._expected)
+        return self._ended.is_set() or self._enough()
 
     def _over(self) -> bool:
         if self._full():

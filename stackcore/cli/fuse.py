@@ -85,6 +85,8 @@ def _run(options: argparse.Namespace) -> int:
             for notice in source.notices[:told]:
                 _note(options, notice)
             result = fuse_stack(source, chosen, progress=shown, preview=_preview(outputs, options.quality))
+        for notice in source.notices[told:]:  # of frames that arrived
+            _note(options, notice)
         with interrupts.held():
             for _ in outputs.made(result, scale_of(options, source, result), options.quality):
                 interrupts.check()  # between two files, each of which is whole

@@ -113,6 +113,34 @@ def test_a_file_that_stalls_for_good_is_handed_on_to_be_reported(made):
     assert second.pixels.shape == (48, 64, 3)
 
 
+@pytest.mark.parametrize("idle_s", [None, 5.0])
+def test_what_is_whole_behind_an_incomplete_file_is_taken_at_the_end_and_the_rest_is_named(made, idle_s):
+    folder, data = made
+    script = Script(
+        put(folder, "f0.jpg", data[0]),
+        put(folder, "f1.jpg", data[1][:200]),
+        put(folder, "f2.jpg", data[2]),
+        *[None] * (40 if idle_s else 3),
+        put(folder, "f3.jpg", data[3]),
+    )
+    watch, source = watched(folder, script, idle_s=idle_s, expected=4)
+    watch.run()
+    assert source.names == (("f0.jpg", "f2.jpg") if idle_s else ("f0.jpg", "f2.jpg", "f3.jpg"))
+    incomplete, count = source.notices
+    assert "f1.jpg: not complete" in incomplete
+    assert f"{len(source)} of the 4 frames" in count
+
+
+def test_a_raw_that_just_came_is_not_taken_at_the_end(made):
+    folder, data = made
+    script = Script(put(folder, "f0.jpg", data[0]), None, None)
+    watch, source = watched(folder, script)
+    script.acts.append(lambda: (put(folder, "f1.nef", b"half")(), watch.end()))
+    watch.run()
+    assert source.names == ("f0.jpg",)
+    assert "f1.nef" in source.notices[0]
+
+
 def test_temporary_names_folders_and_results_are_no_frames(made):
     folder, data = made
     (folder / "sub").mkdir()
@@ -179,19 +207,21 @@ def test_whole_and_cut_files_are_told_apart(tmp_path, suffix):
     assert not is_whole(path)
 
 
-def test_the_systems_notices_end_a_wait(made):
+def test_the_systems_notices_end_a_wait(made, monkeypatch):
     folder, data = made
+    monkeypatch.setattr("stackcore.watch.SETTLED_S", 1e5)  # without a notice it would wait so long
     changes = FolderChanges(folder)
     woken = threading.Event()
 
     def wait():
-        while not (folder / "f0.jpg").exists():
-            changes(0.1)
+        changes(1e5)
         woken.set()
 
     thread = threading.Thread(target=wait)
     thread.start()
-    (folder / "f0.jpg").write_bytes(data[0])
-    assert woken.wait(20)
-    thread.join()
-    changes.close()
+    try:
+        # Nobody says when the system has begun to watch: what is written before is not noticed.
+        assert any((folder / f"f{k}.jpg").write_bytes(data[0]) and woken.wait(0.05) for k in range(400))
+    finally:
+        changes.close()
+        thread.join()
