@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -146,12 +147,12 @@ def _without_suffix(path: Path) -> Path:
 def _below(folder: Path) -> str:
     """A hint at folders further down that have some."""
     for path in sorted(folder.iterdir()):
-        if (
-            path.is_dir()
-            and not path.name.startswith(".")
-            and any(_is_picture(file) for file in path.iterdir())
-        ):
-            return f", but in {path}: name that"
+        if path.is_dir() and not path.name.startswith("."):
+            with contextlib.suppress(
+                OSError
+            ):  # a hint is not worth an error about a folder that nobody named
+                if any(_is_picture(file) for file in path.iterdir()):
+                    return f", but in {path}: name that"
     return ""
 
 

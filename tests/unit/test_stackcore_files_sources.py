@@ -212,6 +212,15 @@ def test_no_permission(tmp_path: Path) -> None:
     assert "no permission" in left_out(open_source([tmp_path]))["f2.jpg"]
 
 
+def test_a_pipe_among_the_frames_is_left_out_without_waiting_for_it(tmp_path):
+    paths = write_stack(tmp_path, 3)
+    paths[1].unlink()
+    os.mkfifo(paths[1])
+    assert "a pipe" in left_out(open_source(paths))[paths[1].name]
+    with pytest.raises(FrameError, match="a pipe"):
+        read_frame(paths[1])
+
+
 def test_one_frame_only_is_told(tmp_path: Path) -> None:
     paths = write_stack(tmp_path, ["f1.jpg", "f2.jpg"])
     (notice,) = open_source(paths[:1]).notices
@@ -237,6 +246,21 @@ def test_what_is_no_stack_at_all(prepared: str, tmp_path: Path) -> None:
         paths, says = [tmp_path, *write_stack(tmp_path, ["f1.jpg"])], "either one folder or a list"
     with pytest.raises(StackError, match=says):
         open_source(paths)
+
+
+def test_a_folder_below_that_may_not_be_read_is_passed_over(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "a private one").mkdir()
+    write_stack(tmp_path / "stack 1", ["f1.jpg"])
+    listed = Path.iterdir
+
+    def refusing(folder: Path):
+        if folder.name == "a private one":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refusing)
+    with pytest.raises(StackError, match="but in .*stack 1: name that"):
+        open_source([tmp_path])
 
 
 # Sessions
