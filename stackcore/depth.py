@@ -124,9 +124,9 @@ def depth_map(merged: Merged, *, min_confidence: float = MIN_CONFIDENCE) -> Dept
     - 1 - k N / S, at least 0: S the energy at the peak, N the noise floor, k how many times its floor noise alone reaches
       (`noise_peak`). It is 0 where noise would have done the same.
     - 1 / (1 + e^2): e the standard error to be expected of the position, in units of the frame index, from N / S and from how
-      sharply the energy falls to both neighbours (no more sharply than is usual in this stack: that would be noise). Where the peak is in the first or last frame one neighbour is missing, the peak may lie
-      beyond the end, and this number is 1/2; the depth then comes from the one neighbour and the focus width of the whole
-      stack, and never leaves the stack.
+      sharply the energy falls to both neighbours (no more sharply than is usual in this stack: that would be noise). Where the
+      peak is in the first or last frame one neighbour is missing, the peak may lie beyond the end, and this number is 1/2; the
+      depth then comes from the one neighbour and the focus width of the whole stack, and never leaves the stack.
 
     Args:
         merged: what `StackMerger.merged` gave.
