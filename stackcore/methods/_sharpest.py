@@ -38,7 +38,7 @@ STRAY_PX = 12
 JUMP = 1.0
 """Neighbours whose depths differ by more, in frames, are two things."""
 
-EASED = (0.35, 0.75)
+EASED = (0.15, 0.5)
 EASED_PX = 4
 """Depth is eased where clearness is below the second number, wholly below the first, over windows of twice as many cells."""
 
@@ -79,8 +79,7 @@ def sharpest(levels: FocusLevels, bands: Bands) -> Sharpest:
     for level in reversed(levels.levels[:-1]):
         found = _finer(found, _peaks(levels, level, bands))
     place = _filled(found.place, found.stray) if found.stray.any() else found.place
-    place = _eased(_median(place), found.clearness)
-    return Sharpest(place, found.clearness, found.fine, levels.noise())
+    return Sharpest(_median(place), found.clearness, found.fine, levels.noise())
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def _median(place: Floats) -> Floats:
     return np.asarray(cv2.medianBlur(whole, 5), np.float32) / np.float32(_PLACES)
 
 
-def _eased(place: Floats, clearness: Floats) -> Floats:
+def eased(place: Floats, clearness: Floats) -> Floats:
     """Where little is clear depth goes over gently from what is clear around: a jump there would be seen as a line, and be nothing."""
     size = (place.shape[1], place.shape[0])
     half = (max(1, size[0] // 2), max(1, size[1] // 2))

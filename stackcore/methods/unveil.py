@@ -22,7 +22,7 @@ from stackcore.methods._blur_rate import BlurRate
 from stackcore.methods._focus_levels import RADIUS, FocusLevels, cell_px
 from stackcore.methods._near_side import NearSide
 from stackcore.methods._rows import Bands, check, check_frame
-from stackcore.methods._sharpest import Sharpest, enlarged, sharpest
+from stackcore.methods._sharpest import Sharpest, eased, enlarged, sharpest
 from stackcore.methods._veil import GAP, Surroundings, surroundings, unveil
 
 Floats = npt.NDArray[np.float32]
@@ -195,7 +195,11 @@ class _Plan:
                 view = np.where(view >= 0, frames - 1 - view, -1).astype(np.int16)
             self._view = View(view, setting)
             sharpest = replace(sharpest, place=away if near_first else last - away)
-        self._blend = Blend(setting, bands, sharpest, blur)
+        gentle = eased(sharpest.place, sharpest.clearness)
+        if self._around is not None:
+            # What is to be unveiled is taken where it is sharp, and nowhere between.
+            gentle = np.where(self._around.view >= 0, sharpest.place, gentle)
+        self._blend = Blend(setting, bands, replace(sharpest, place=gentle), blur)
 
     def add(self, frame: AlignedFrame, place: int) -> None:
         self._blend.add(frame, place)
