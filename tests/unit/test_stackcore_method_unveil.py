@@ -87,7 +87,7 @@ def test_a_stack_from_far_to_near_comes_out_as_one_from_near_to_far(seed):
     back = unveiled(scene.frames[::-1], near="last")
     difference = np.abs(forward.picture.astype(int) - back.picture)
     # The noise of the two is measured beside another first frame, so few pixels lie otherwise.
-    assert (difference > 1).mean() <= 0.01
+    assert (difference > 1).mean() <= 0.03
     assert psnr_db(back.picture, scene.truth) == pytest.approx(psnr_db(forward.picture, scene.truth), abs=0.1)
     apart = np.abs(FRAMES - 1 - back.depth.frame_index - forward.depth.frame_index)
     assert np.nanpercentile(apart, 98) <= 0.05

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stackcore.aligned import AlignedFrame
-from stackcore.methods import _sharpest
+from stackcore.methods import _focus_levels, _sharpest
 from stackcore.methods._blur_rate import MAX_FRAMES
 from stackcore.methods._focus_levels import FocusLevels
 from stackcore.methods._near_side import NearSide
@@ -100,6 +100,28 @@ def test_holes_take_what_is_around_them(shape):
 def test_a_picture_of_holes_is_filled_with_something():
     filled = _sharpest._filled(np.full((9, 12), 3, np.float32), np.ones((9, 12), bool))
     assert np.isfinite(filled).all()
+
+
+def test_depth_at_another_size_has_nothing_between_the_sides_of_a_jump():
+    place = np.full((20, 30), 3, np.float32)
+    place[:, 13:] = 9
+    place += np.linspace(0, 0.5, 20, dtype=np.float32)[:, None]
+    for size in ((60, 40), (61, 41), (240, 160)):
+        full = _sharpest.enlarged(place, size)
+        assert full.shape == size[::-1]
+        assert ((full <= 3.5) | (full >= 9)).all()
+        assert np.abs(np.diff(full, axis=0)).max() < 0.1, "slopes stay slopes"
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4, 8, 2.5])
+def test_motion_of_smaller_pictures(scale):
+    """The centre of a pixel of the smaller picture is the middle of those that it is the mean of."""
+    matrix = np.array([[1.02, -0.01, 3.7], [0.01, 1.02, -5.2]])
+    small = _focus_levels.reduced_matrix(matrix, scale)
+    at = np.array([11.0, 4.0])
+    middle = scale * at + (scale - 1) / 2
+    there = matrix[:, :2] @ middle + matrix[:, 2]
+    np.testing.assert_allclose(small[:, :2] @ at + small[:, 2], (there - (scale - 1) / 2) / scale)
 
 
 def test_energy_follows_the_motion_and_the_light():
