@@ -17,6 +17,8 @@ from stackcore.files import write_whole
 FORMAT = 1
 """A reader refuses a newer one."""
 _KIND = "stackcore registration"
+_FARTHEST, _SMALLEST = 1e6, 1e-3
+"""A frame lies within so many pixels, and is not shrunk to less than this share of its area."""
 
 
 class BadAlignment(ValueError):
@@ -149,6 +151,8 @@ def _placed(rows: Iterable[Mapping[str, Any]]) -> Iterable[Placed]:
             or not (np.isfinite(matrix).all() and (gain > 0).all())
         ):
             raise ValueError(f"frame {row['index']} has no matrix of 2 x 3 and three gains")
+        if not (np.abs(matrix).max() < _FARTHEST and np.linalg.det(matrix[:, :2]) > _SMALLEST):
+            raise ValueError(f"the matrix of frame {row['index']} is no place where a frame can lie")
         yield Placed(
             int(row["index"]),
             str(row["name"]),

@@ -13,6 +13,7 @@ from stackcore.cli.failures import Stopped
 from stackcore.cli.fuse import frame_paths, stored_alignment
 from stackcore.cli.interrupts import Interrupts
 from stackcore.cli.light import load_numba
+from stackcore.cli.outputs import check_file, check_writable
 from stackcore.cli.progress import Shown
 from stackcore.cli.words import counted, say
 
@@ -31,9 +32,9 @@ def align(options: argparse.Namespace) -> int:
     from stackcore.lineup import Lineup
     from stackcore.outcome import FuseOptions, Progress
 
+    source = open_source(options.frames, order=options.order, prefer=options.prefer)
     folder = _folder(options)
     kept = _kept(options, folder)
-    source = open_source(options.frames, order=options.order, prefer=options.prefer)
     chosen = FuseOptions(
         align=not options.no_align, even=not options.no_even, alignment=stored_alignment(options.registration)
     )
@@ -103,12 +104,16 @@ def _folder(options: argparse.Namespace) -> Path | None:
     if options.no_clobber and folder.is_dir() and any(folder.iterdir()):
         raise Stopped(Exit.USAGE, f"-o {folder} is not empty, and --no-clobber was given")
     folder.mkdir(parents=True, exist_ok=True)
+    check_writable(folder)
     return folder
 
 
 def _kept(options: argparse.Namespace, folder: Path | None) -> Path | None:
     if options.save_registration is not None:
-        return Path(options.save_registration)
+        path = Path(options.save_registration)
+        frames = {one.resolve() for one in frame_paths(options.frames)}
+        check_file("save_registration", path, frames, no_clobber=options.no_clobber)
+        return path
     return None if folder is None else folder / REGISTRATION
 
 

@@ -79,10 +79,8 @@ def _known(error: Exception, module: str, name: str) -> bool:
 
 def _of_stack(error: Exception) -> tuple[Exit, str]:
     """Frames that cannot be used; or, beneath, a disk that cannot be written."""
-    cause = error.__cause__
-    storage = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError | IsADirectoryError)
-    writing = getattr(error, "writing", False)
-    return (Exit.STORAGE if storage and writing else Exit.INPUT), str(error)
+    storage = getattr(error, "writing", False) and isinstance(error.__cause__, OSError | None)
+    return (Exit.STORAGE if storage else Exit.INPUT), str(error)
 
 
 def _os_words(error: OSError) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ class Outputs:
         frames = {path.resolve() for path in inputs}
         seen: dict[Path, str] = {}
         for name, path in paths.items():
-            _check(name, path, frames, no_clobber=options.no_clobber)
+            check_file(name, path, frames, no_clobber=options.no_clobber)
             other = seen.setdefault(path.resolve(), name)
             if other != name:
                 raise Stopped(Exit.USAGE, f"{path} is given twice, as {_flag(other)} and as {_flag(name)}")
@@ -125,7 +126,18 @@ class Outputs:
                 yield self.paths[name]
 
 
-def _check(name: str, path: Path, frames: set[Path], *, no_clobber: bool) -> None:
+def check_file(name: str, path: Path, frames: Collection[Path], *, no_clobber: bool) -> None:
+    """Whether one output can be written.
+
+    Args:
+        name: of its option.
+        path: the file.
+        frames: resolved; none of them may be replaced.
+        no_clobber: nor any other file.
+
+    Raises:
+        Stopped: it cannot.
+    """
     if path.suffix.lower() not in SUFFIXES[name]:
         raise Stopped(
             Exit.USAGE, f"{_flag(name)} {path}: the name must end with {' or '.join(SUFFIXES[name])}"
@@ -134,10 +146,19 @@ def _check(name: str, path: Path, frames: set[Path], *, no_clobber: bool) -> Non
         raise Stopped(Exit.USAGE, f"{_flag(name)} {path} is a folder; name a file in it")
     if not path.parent.is_dir():
         raise Stopped(Exit.STORAGE, f"{path}: there is no folder {path.parent}; make it first")
+    check_writable(path.parent)
     if path.resolve() in frames:
         raise Stopped(Exit.USAGE, f"{_flag(name)} {path} is one of the frames; frames are never replaced")
     if no_clobber and path.exists():
         raise Stopped(Exit.USAGE, f"{_flag(name)} {path} is there already, and --no-clobber was given")
+
+
+def check_writable(folder: Path) -> None:
+    """Raise `Stopped` when nothing can be written into a folder: known before the work, not after it."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Stopped(
+            Exit.STORAGE, f"{folder} cannot be written into; change its mode, or name another place"
+        )
 
 
 def _flag(name: str) -> str:

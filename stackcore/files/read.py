@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path, PurePath
 
 from stackcore.files import jpeg, png, raw, tiff
@@ -71,6 +72,8 @@ def decode_frame(
 def read_bytes(path: Path) -> bytes:
     """A whole file. Raises `FrameError` when it cannot be read or is empty."""
     try:
+        if is_odd(path.stat().st_mode):
+            raise FrameError(str(path), NO_FILE)
         data = path.read_bytes()
     except OSError as error:
         raise FrameError(str(path), why_unreadable(error)) from error
@@ -80,6 +83,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 EMPTY = "an empty file (0 bytes); copy it again from the camera"
+NO_FILE = "a device or a pipe, not a file; copy what is in it into one"
 NO_PICTURE = "not a picture that is known here (JPEG, PNG, TIFF, camera RAW); leave it out, or convert it"
 
 
@@ -94,6 +98,11 @@ def why_unreadable(error: OSError) -> str:
             return "a folder, not a file; give either one folder or a list of files"
         case _:
             return f"cannot be read ({error.strerror or error}); copy it again"
+
+
+def is_odd(mode: int) -> bool:
+    """Whether reading what has this mode could take for ever: neither a file nor a folder (which says so itself)."""
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _decode(

@@ -133,6 +133,8 @@ def _size(path: Path) -> int:
 
 def _head(path: Path, *, alike: bool) -> Head:
     try:
+        if read.is_odd(path.stat().st_mode):
+            return Head(problem=read.NO_FILE)
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
         return Head(problem=read.why_unreadable(error))

@@ -16,6 +16,7 @@ from stackcore import alignment
 from stackcore.catalogue import METHODS
 from stackcore.cli.exits import Exit
 from stackcore.cli.fuse import method_settings, with_near_end
+from stackcore.cli.outputs import Outputs
 from stackcore.cli.parser import make_parser, run_command_line
 from stackcore.files import Arrays, read_frame
 from tests.unit._stacks import FRAMES, HEIGHT, WIDTH, frame_pixels, write_stack
@@ -464,6 +465,47 @@ def test_each_kind_of_failure_has_its_code_and_its_words(stack, tmp_path, capsys
     assert [path for path in sorted(tmp_path.rglob("*")) if path.is_file()] == [
         path for path in before if path.is_file()
     ]
+
+
+def test_no_command_replaces_a_frame_by_a_registration(stack, tmp_path, capsys):
+    frame = stack / "f001.png"
+    before = frame.read_bytes()
+    aliased = tmp_path / "alias.json"
+    aliased.symlink_to(frame)
+    (tmp_path / "there.json").write_text("{}")
+    for name, words in (
+        (frame, "must end with .json"),
+        (aliased, "one of the frames"),
+        (tmp_path / "there.json", "--no-clobber"),
+    ):
+        assert run("align", stack, "--save-registration", name, "--no-clobber", "--no-align") == Exit.USAGE
+        assert words in capsys.readouterr().err
+    assert (
+        run("align", stack, "--save-registration", tmp_path / "no" / "r.json", "--no-align") == Exit.STORAGE
+    )
+    assert frame.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [("fuse", "-o", "{}/o.png"), ("align", "-o", "{}")])
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(
+    stack, tmp_path, capsys, monkeypatch, command
+):
+    """Access is asked for: root may write where nobody else may."""
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path / "locked")
+    monkeypatch.setattr("stackcore.lineup.Lineup.frames", lambda *_: pytest.fail("the work has begun"))
+    (tmp_path / "locked").mkdir()
+    name, *rest = (word.format(tmp_path / "locked") for word in command)
+    assert run(name, stack, *rest, "--no-align") == Exit.STORAGE
+    assert "locked cannot be written into" in capsys.readouterr().err
+
+
+def test_a_folder_that_goes_away_while_it_works_is_a_matter_of_storage(stack, tmp_path, capsys, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    whole = Outputs.made
+    monkeypatch.setattr(Outputs, "made", lambda *given: (gone.rmdir(), *whole(*given)))
+    assert run("fuse", stack, "-o", gone / "o.png", *PICK) == Exit.STORAGE
+    assert "there is no folder" in capsys.readouterr().err
 
 
 def test_unknown_options_are_said_as_json_too(capsys, monkeypatch):
