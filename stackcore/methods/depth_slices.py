@@ -11,12 +11,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.aligned import AlignedFrame, Pixels
+from stackcore.aligned import AlignedFrame
 from stackcore.depth import DepthMap, focus_width
 from stackcore.methods import Fused, Setting
 from stackcore.methods._focus_volume import FocusVolume
-from stackcore.methods._rows import Bands, check, check_frame, shown_rows, warped_rows
-from stackcore.methods._volume_depth import REFINEMENTS, depth_of, enlarged, enlarged_map, labels_of
+from stackcore.methods._rows import check, shown_rows, warped_rows
+from stackcore.methods._two_looks import TwoLooks
+from stackcore.methods._volume_depth import REFINEMENTS, depth_of, enlarged, labels_of
 from stackcore.refine import fill_holes
 from stackcore.scores import Merged, energy_of
 
@@ -37,14 +38,12 @@ NOISE_FACTOR = 2.0
 clean one."""
 
 
-class DepthSlices:
+class DepthSlices(TwoLooks):
     """Picks by depth. Memory: 21 bytes a colour pixel, and before that what `memory_mb` allows for focus.
 
     Attributes:
         passes: 2.
     """
-
-    passes = 2
 
     def __init__(
         self,
@@ -72,43 +71,11 @@ class DepthSlices:
             raise ValueError(f"no refinement {refine!r}; there are: {', '.join(REFINEMENTS)}")
         if not 0 <= feather <= 10:
             raise ValueError(f"feather {feather} is not within 0..10")
-        self._setting = setting
+        super().__init__(setting, colours=False, cell_px=cell_px, memory_mb=memory_mb)
         self._refine = refine
         self._feather = feather
-        self._bands = Bands(setting.threads)
-        self._volume: FocusVolume | None = FocusVolume(
-            setting, self._bands, colours=False, cell_px=cell_px, largest_cell_px=8, memory_mb=memory_mb
-        )
-        self._ordinals: dict[int, int] = {}
-        self._cell_px = 1
-        self._moved = False
-        self._found: DepthMap | None = None
         self._at = self._total = self._sums = np.zeros((0, 0), np.float32)
         self._half_width = np.zeros((0, 0), np.uint8)
-
-    def add(self, frame: AlignedFrame, pass_number: int = 0) -> None:
-        """Take the next frame of a pass.
-
-        Raises:
-            ValueError: when it is of another kind than the setting says, out of order, or was not in the first pass.
-            TooManyFrames: when the focus of so many frames takes more memory than allowed.
-        """
-        if pass_number == 0:
-            if self._volume is None:
-                raise ValueError("the first pass is over")
-            self._volume.add(frame)
-            self._moved = self._moved or frame.moved
-            return
-        check_frame(self._setting, frame)
-        self._begin_second_pass()
-        if frame.index not in self._ordinals:
-            raise ValueError(f"frame {frame.index} was not in the first pass")
-        ordinal = self._ordinals[frame.index]
-        self._bands.run(self._setting.height, lambda first, end: self._blend(frame, ordinal, first, end))
-
-    def preview(self) -> Pixels | None:
-        """None: there is no picture before the second pass has ended."""
-        return None
 
     def finish(self) -> Fused:
         """The picture and its depth.
@@ -116,8 +83,7 @@ class DepthSlices:
         Raises:
             ValueError: when there was no frame, or no second pass.
         """
-        if not self._ordinals:
-            raise ValueError("no frame has been fused: this method needs two passes")
+        self._check_it_came_twice()
         setting = self._setting
         dtype = np.dtype(setting.dtype)
         shape = (setting.height, setting.width, setting.channels)
@@ -128,24 +94,11 @@ class DepthSlices:
             values = self._sums[rows].reshape(-1, *shape[1:]) / total
             picture[rows] = np.clip(np.rint(values), 0, np.iinfo(dtype).max)
         self._sums = self._total = self._at = np.zeros((0, 0), np.float32)
-        depth = None if self._found is None else enlarged_map(self._found, self._cell_px, picture.shape[:2])
-        return Fused(picture if setting.channels == 3 else picture[..., 0], depth)
+        return self._fused(picture)
 
-    def close(self) -> None:
-        """End the threads; safe to call again."""
-        self._bands.close()
-
-    def _begin_second_pass(self) -> None:
-        if self._volume is None:
-            return
-        if not self._volume.indices:
-            raise ValueError("the first pass had no frame")
-        setting = self._setting
-        size = (setting.height, setting.width)
-        # What is needed of the volume is taken out, and the rest freed before the sums are reserved.
-        volume, self._volume = self._volume, None
-        self._cell_px = volume.cell_px
-        self._ordinals = {index: ordinal for ordinal, index in enumerate(volume.indices)}
+    def _begin_again(self) -> None:
+        volume = self._given_up()
+        size = (self._setting.height, self._setting.width)
         at, half_width, self._found = plan(volume, refine=self._refine, feather=self._feather)
         del volume
         self._at = enlarged(at, self._cell_px, size)
@@ -154,9 +107,9 @@ class DepthSlices:
         self._half_width = np.rint(steps, out=steps).astype(np.uint8)
         del steps
         self._total = np.zeros(size, np.float32)
-        self._sums = np.zeros((size[0], size[1] * setting.channels), np.float32)
+        self._sums = np.zeros((size[0], size[1] * self._setting.channels), np.float32)
 
-    def _blend(self, frame: AlignedFrame, ordinal: int, first: int, end: int) -> None:
+    def _take_rows(self, frame: AlignedFrame, ordinal: int, first: int, end: int) -> None:
         from stackcore.methods._slices_kernel import blend_rows  # noqa: PLC0415 (compiled when first needed)
 
         rows = slice(first, end)

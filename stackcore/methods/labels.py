@@ -22,12 +22,12 @@ import numpy.typing as npt
 
 from stackcore import graphcut, poisson
 from stackcore.aligned import AlignedFrame, Pixels
-from stackcore.depth import DepthMap
 from stackcore.methods import Fused, Setting
 from stackcore.methods._focus_volume import FocusVolume
 from stackcore.methods._labels_kernel import NONE, collect_rows, mark_seams
-from stackcore.methods._rows import Bands, check, check_frame, shown_rows, warped_rows
-from stackcore.methods._volume_depth import costs_of, depth_of, enlarged_map
+from stackcore.methods._rows import check, shown_rows, warped_rows
+from stackcore.methods._two_looks import TwoLooks
+from stackcore.methods._volume_depth import costs_of, depth_of
 
 SCREENING = 0.15
 """1 / px^2. Measured on twelve rendered scenes with occlusion, mean in dB: 27.4 at 0, 34.4 at 0.05, 34.6 at 0.15, 34.4 at 0.5; the
@@ -44,14 +44,12 @@ noisy stack 0.2 dB more than without, on a clean one 0.03 dB less."""
 _COST_ROWS = 64
 
 
-class Labels:
+class Labels(TwoLooks):
     """Picks by graph cut and blends. Memory: 12 to 40 bytes a pixel, more for more seams, and before that what `memory_mb` allows.
 
     Attributes:
         passes: 2.
     """
-
-    passes = 2
 
     def __init__(
         self,
@@ -86,22 +84,10 @@ class Labels:
             raise ValueError(f"sweeps {sweeps} is not within 0..20")
         graphcut.solver_class()
         poisson.transforms()
-        self._setting = setting
+        super().__init__(setting, colours=True, cell_px=cell_px, memory_mb=memory_mb)
         self._seam = seam
         self._screening = screening
         self._sweeps = sweeps
-        self._bands = Bands(setting.threads)
-        self._volume: FocusVolume | None = FocusVolume(
-            setting,
-            self._bands,
-            colours=True,
-            cell_px=cell_px,
-            largest_cell_px=8,
-            memory_mb=memory_mb,
-        )
-        self._cell_px = cell_px
-        self._ordinals: dict[int, int] = {}
-        self._found: DepthMap | None = None
         self._labels = np.zeros((0, 0), np.uint16)
         self._seams = np.zeros((0, 0), np.uint8)
         self._starts = np.zeros(0, np.int64)
@@ -111,37 +97,13 @@ class Labels:
         self._margin = np.int32(0)
         self._picture = np.zeros((0, 0, setting.channels), np.dtype(setting.dtype))
 
-    def add(self, frame: AlignedFrame, pass_number: int = 0) -> None:
-        """Take the next frame of a pass.
-
-        Raises:
-            ValueError: when it is of another kind than the setting says, out of order, or was not in the first pass.
-            TooManyFrames: when the focus of so many frames takes more memory than allowed.
-        """
-        if pass_number == 0:
-            if self._volume is None:
-                raise ValueError("the first pass is over")
-            self._volume.add(frame)
-            return
-        check_frame(self._setting, frame)
-        self._begin_second_pass()
-        if frame.index not in self._ordinals:
-            raise ValueError(f"frame {frame.index} was not in the first pass")
-        ordinal = self._ordinals[frame.index]
-        self._bands.run(self._setting.height, lambda first, end: self._collect(frame, ordinal, first, end))
-
-    def preview(self) -> Pixels | None:
-        """None: there is no picture before the second pass has ended."""
-        return None
-
     def finish(self) -> Fused:
         """The picture, and the depth of the chosen frames.
 
         Raises:
             ValueError: when there was no frame, or no second pass.
         """
-        if not self._ordinals:
-            raise ValueError("no frame has been fused: this method needs two passes")
+        self._check_it_came_twice()
         rows, columns = np.nonzero(self._seams)
         full_scale = np.iinfo(self._picture.dtype).max
         for channel in range(self._setting.channels if rows.size else 0):
@@ -152,28 +114,16 @@ class Labels:
             plane[:] = np.clip(np.rint(change, out=change), 0, full_scale, out=change)
         picture = self._picture
         self._gradients = np.zeros((0, 2, 1), np.int16)
-        depth = None if self._found is None else enlarged_map(self._found, self._cell_px, picture.shape[:2])
-        return Fused(picture if self._setting.channels == 3 else picture[..., 0], depth)
+        return self._fused(picture)
 
-    def close(self) -> None:
-        """End the threads; safe to call again."""
-        self._bands.close()
-
-    def _begin_second_pass(self) -> None:
-        volume = self._volume
-        if volume is None:
-            return
-        if not volume.indices:
-            raise ValueError("the first pass had no frame")
+    def _begin_again(self) -> None:
+        volume = self._given_up()
         setting = self._setting
         size = (setting.height, setting.width)
-        self._ordinals = {index: ordinal for ordinal, index in enumerate(volume.indices)}
         self._labels = choose(volume, seam=self._seam, sweeps=self._sweeps)
-        self._cell_px = volume.cell_px
         self._found = depth_of(volume, self._labels, agreed=self._seam > 0)[1]
         levels = MARGIN_SIGMAS * volume.noise_sigma * setting.channels / 3
         self._margin = np.int32(levels * np.iinfo(self._picture.dtype).max / 255 * self._scale)
-        self._volume = None
         del volume
         self._seams = np.zeros(size, np.uint8)
         counts = np.zeros(setting.height, np.int64)
@@ -182,7 +132,7 @@ class Labels:
         self._gradients = np.full((int(counts.sum()), 2, setting.channels), NONE, np.int16)
         self._picture = np.zeros((*size, setting.channels), np.dtype(setting.dtype))
 
-    def _collect(self, frame: AlignedFrame, ordinal: int, first: int, end: int) -> None:
+    def _take_rows(self, frame: AlignedFrame, ordinal: int, first: int, end: int) -> None:
         cells = slice(max(0, first - 1) // self._cell_px, (end + 1) // self._cell_px + 1)
         if not (self._labels[cells] == ordinal).any():
             return
