@@ -9,7 +9,7 @@ import pytest
 from stackcore.aligned import AlignedFrame
 from stackcore.focus_measures import luma_of, sml
 from stackcore.merge import StackMerger
-from stackcore.methods import Fused, Setting
+from stackcore.methods import Fused
 from stackcore.methods._focus_volume import ENERGY_GAIN, FocusVolume, TooManyFrames, noise_sigma, score_of
 from stackcore.methods._rows import Bands
 from stackcore.methods._volume_depth import enlarged, peaks_of
@@ -17,40 +17,26 @@ from stackcore.methods.depth_slices import STEPS_PER_FRAME, DepthSlices, feather
 from stackcore.scores import energy_of
 from tests import naive_labels
 from tests.unit._depth_scenes import board, hill, step_wedge
+from tests.unit._methods import aligned, fused, setting_for
 from tests.unit._scenes import Scene, occlusion_scene, photograph, psnr_db, tilted_plane
 
 INSIDE = (slice(8, -8), slice(8, -8))
 
 
-def setting_of(frame: np.ndarray, threads: int = 2) -> Setting:
-    channels = 1 if frame.ndim == 2 else 3
-    return Setting(*frame.shape[:2], channels=channels, dtype=frame.dtype, threads=threads)
-
-
 def fuse(frames: list[AlignedFrame], threads: int = 2, **options: object) -> Fused:
-    method = DepthSlices(setting_of(frames[0].pixels, threads), **options)
-    try:
-        for pass_number in range(method.passes):
-            for frame in frames:
-                method.add(frame, pass_number)
-        assert method.preview() is None
-        return method.finish()
-    finally:
-        method.close()
-
-
-def unmoved(frames: list[np.ndarray]) -> list[AlignedFrame]:
-    return [AlignedFrame(k, frame) for k, frame in enumerate(frames)]
+    method = DepthSlices(setting_for(frames[0].pixels, threads), **options)
+    assert method.preview() is None
+    return fused(method, frames)
 
 
 def volume_of(frames: list[np.ndarray], **options: object) -> FocusVolume:
     bands = Bands(1)
     volume = FocusVolume(
-        setting_of(frames[0]),
+        setting_for(frames[0]),
         bands,
         **{"colours": True, "cell_px": 2, "largest_cell_px": 8, "memory_mb": 64, **options},
     )
-    for frame in unmoved(frames):
+    for frame in aligned(frames):
         volume.add(frame)
     bands.close()
     return volume
@@ -119,9 +105,9 @@ def test_peaks_are_moved_to_the_sharper_neighbour() -> None:
 def test_the_picture_is_that_of_the_twin() -> None:
     rng = np.random.default_rng(4)
     frames = [rng.integers(0, 256, (70, 90, 3), dtype=np.uint8) for _ in range(5)]
-    method = DepthSlices(setting_of(frames[0]))
+    method = DepthSlices(setting_for(frames[0]))
     for pass_number in (0, 1):
-        for frame in unmoved(frames):
+        for frame in aligned(frames):
             method.add(frame, pass_number)
     expected = naive_labels.blend_slices(frames, method._at.copy(), method._half_width / STEPS_PER_FRAME)
     picture = method.finish().picture
@@ -133,7 +119,7 @@ def test_the_picture_is_that_of_the_twin() -> None:
 @pytest.mark.parametrize("cell", [1, 2])
 def test_continuous_depth(make, cell: int) -> None:
     scene = make()
-    depth = fuse(unmoved(scene.frames), cell_px=cell).depth
+    depth = fuse(aligned(scene.frames), cell_px=cell).depth
     known = np.where(depth.confidence >= 0.6, depth.frame_index, np.nan)
     error = (known - scene.depth)[INSIDE]
     assert np.isfinite(error).mean() > 0.4
@@ -143,7 +129,7 @@ def test_continuous_depth(make, cell: int) -> None:
 
 def test_a_tilted_plane_to_a_twentieth_of_a_frame() -> None:
     plane = tilted_plane(120, 480, 24, seed=2, blur_px_per_frame=0.6)
-    error = (fuse(unmoved(plane.frames)).depth.frame_index - plane.depth)[8:-8, 16:-16]
+    error = (fuse(aligned(plane.frames)).depth.frame_index - plane.depth)[8:-8, 16:-16]
     assert np.isfinite(error).mean() > 0.99
     assert np.nanmedian(np.abs(error)) <= 0.05
     assert np.sqrt(np.nanmean(error**2)) <= 0.15
@@ -151,7 +137,7 @@ def test_a_tilted_plane_to_a_twentieth_of_a_frame() -> None:
 
 def test_heights_of_a_step_wedge() -> None:
     wedge = step_wedge()
-    found = fuse(unmoved(wedge.scene.frames)).depth.frame_index
+    found = fuse(aligned(wedge.scene.frames)).depth.frame_index
     heights = [float(np.nanmedian(found[8:-8, first:end])) for first, end in wedge.treads]
     np.testing.assert_allclose(heights, wedge.heights, atol=0.1)
     np.testing.assert_allclose(np.diff(heights), np.diff(wedge.heights), atol=0.15)
@@ -162,14 +148,14 @@ def test_as_good_as_picking_the_sharpest(occluded: Scene) -> None:
         for k, frame in enumerate(occluded.frames):
             merger.add(frame, k)
         argmax = psnr_db(merger.picture, occluded.truth)
-    fused = psnr_db(fuse(unmoved(occluded.frames)).picture, occluded.truth)
+    fused = psnr_db(fuse(aligned(occluded.frames)).picture, occluded.truth)
     assert fused >= argmax - 0.5
     assert fused >= 31.0
 
 
 def test_noise_is_averaged_away_where_the_depth_of_field_allows(faint: Scene) -> None:
     feathered, narrow = (
-        psnr_db(fuse(unmoved(faint.frames), feather=feather).picture, faint.truth) for feather in (1.0, 0.0)
+        psnr_db(fuse(aligned(faint.frames), feather=feather).picture, faint.truth) for feather in (1.0, 0.0)
     )
     assert feathered > narrow + 2
     rng = np.random.default_rng(0)
@@ -181,7 +167,7 @@ def test_noise_is_averaged_away_where_the_depth_of_field_allows(faint: Scene) ->
 
 def test_paths_find_more_of_a_faint_surface(faint: Scene) -> None:
     def found(refine: str) -> tuple[float, float]:
-        error = np.abs(fuse(unmoved(faint.frames), refine=refine).depth.frame_index - faint.depth)[INSIDE]
+        error = np.abs(fuse(aligned(faint.frames), refine=refine).depth.frame_index - faint.depth)[INSIDE]
         return float((error < 1).mean()), float((error >= 1).mean())
 
     right, wrong = found("sgm")
@@ -193,7 +179,7 @@ def test_paths_find_more_of_a_faint_surface(faint: Scene) -> None:
 def test_noise_alone_is_a_hole_and_its_mean_the_picture() -> None:
     rng = np.random.default_rng(0)
     flat = np.full((160, 200, 3), 120, np.float32)
-    fused = fuse(unmoved([photograph(rng, flat, 4.0) for _ in range(24)]))
+    fused = fuse(aligned([photograph(rng, flat, 4.0) for _ in range(24)]))
     assert np.isfinite(fused.depth.frame_index[20:-20, 20:-20]).mean() < 0.05
     assert fused.picture.std() < 2.5
 
@@ -202,7 +188,7 @@ def test_noise_alone_is_a_hole_and_its_mean_the_picture() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_equal_for_any_number_of_threads(shape: tuple[int, ...], dtype) -> None:
     rng = np.random.default_rng(7)
-    frames = unmoved([rng.integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype) for _ in range(6)])
+    frames = aligned([rng.integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype) for _ in range(6)])
     one, two = fuse(frames, threads=1), fuse(frames, threads=2)
     np.testing.assert_array_equal(one.picture, two.picture)
     np.testing.assert_array_equal(one.depth.frame_index, two.depth.frame_index)
@@ -213,7 +199,7 @@ def test_equal_for_any_number_of_threads(shape: tuple[int, ...], dtype) -> None:
 @pytest.mark.parametrize("level", [0, 128, 255])
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_a_flat_stack_stays_as_it_is_and_has_no_depth(level: int, count: int) -> None:
-    fused = fuse(unmoved([np.full((40, 50, 3), level, np.uint8)] * count))
+    fused = fuse(aligned([np.full((40, 50, 3), level, np.uint8)] * count))
     assert (fused.picture == level).all()
     assert np.isnan(fused.depth.frame_index).all()
 
@@ -236,7 +222,7 @@ def test_moved_frames_show_no_border(occluded: Scene) -> None:
         shift = np.array([[1.0, 0, -12.0 * (k % 2)], [0, 1, 0]])
         frames.append(AlignedFrame(k, moved, matrix=shift))
     moved_db, still_db = (
-        psnr_db(fuse(stack).picture, occluded.truth) for stack in (frames, unmoved(occluded.frames))
+        psnr_db(fuse(stack).picture, occluded.truth) for stack in (frames, aligned(occluded.frames))
     )
     assert moved_db > still_db - 1.0
     left = fuse(frames).picture[20:-20, :10].astype(float) - occluded.truth[20:-20, :10]
@@ -297,7 +283,7 @@ def test_enlarging_interpolates_but_not_across_jumps() -> None:
 def test_memory_is_bounded() -> None:
     rng = np.random.default_rng(9)
     frame = rng.integers(0, 256, (512, 512, 3), dtype=np.uint8)
-    method = DepthSlices(setting_of(frame), memory_mb=2, cell_px=1)
+    method = DepthSlices(setting_for(frame), memory_mb=2, cell_px=1)
     for k in range(12):
         method.add(AlignedFrame(k, frame))
     assert method._volume.cell_px == 2
@@ -313,7 +299,7 @@ def test_memory_is_bounded() -> None:
 
 def test_wrong_use_is_refused() -> None:
     frame = np.zeros((16, 16, 3), np.uint8)
-    setting = setting_of(frame)
+    setting = setting_for(frame)
     for options in ({"refine": "magic"}, {"feather": -1}, {"cell_px": 3}, {"memory_mb": 0}):
         with pytest.raises(ValueError):
             DepthSlices(setting, **options)

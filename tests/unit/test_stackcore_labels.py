@@ -15,30 +15,16 @@ from stackcore.methods._focus_volume import TooManyFrames
 from stackcore.methods._labels_kernel import NONE, collect_rows, mark_seams
 from stackcore.methods.labels import Labels
 from tests import naive_labels
+from tests.unit._methods import aligned, fused, setting_for
 from tests.unit._scenes import occlusion_scene, photograph, psnr_db
 
 SIZE = (240, 320)
 
 
-def setting_of(frame: np.ndarray, threads: int = 2) -> Setting:
-    channels = 1 if frame.ndim == 2 else 3
-    return Setting(*frame.shape[:2], channels=channels, dtype=frame.dtype, threads=threads)
-
-
 def fuse(frames: list[AlignedFrame], threads: int = 2, **options: object) -> Fused:
-    method = Labels(setting_of(frames[0].pixels, threads), **options)
-    try:
-        for pass_number in range(method.passes):
-            for frame in frames:
-                method.add(frame, pass_number)
-        assert method.preview() is None
-        return method.finish()
-    finally:
-        method.close()
-
-
-def unmoved(frames: list[np.ndarray]) -> list[AlignedFrame]:
-    return [AlignedFrame(k, frame) for k, frame in enumerate(frames)]
+    method = Labels(setting_for(frames[0].pixels, threads), **options)
+    assert method.preview() is None
+    return fused(method, frames)
 
 
 @pytest.fixture(scope="module", params=[1, 2, 3])
@@ -93,9 +79,9 @@ def test_the_picture_is_that_of_a_dense_solve() -> None:
     frames = [(100 + (frame // 8)).astype(np.uint8) for frame in frames]
     for k, frame in enumerate(frames):
         frame[:, 6 * k : 6 * k + 6] += (np.indices((14, 6)).sum(axis=0) % 2 * 90).astype(np.uint8)[..., None]
-    method = Labels(setting_of(frames[0]), cell_px=2, screening=0.15, seam=0.0)
+    method = Labels(setting_for(frames[0]), cell_px=2, screening=0.15, seam=0.0)
     for pass_number in (0, 1):
-        for frame in unmoved(frames):
+        for frame in aligned(frames):
             method.add(frame, pass_number)
     labels = method._labels.repeat(2, axis=0).repeat(2, axis=1)[:14, :18].astype(np.int64)
     picked, across, down = naive_labels.collect(frames, labels, int(method._margin))
@@ -115,14 +101,14 @@ def test_better_than_picking_the_sharpest(scene) -> None:
             merger.add(frame, k)
         argmax = psnr_db(merger.picture, scene.truth)
     assert argmax < 32.2
-    fused = psnr_db(fuse(unmoved(scene.frames)).picture, scene.truth)
+    fused = psnr_db(fuse(aligned(scene.frames)).picture, scene.truth)
     assert fused >= 32.3
     assert fused >= argmax + 1.0
 
 
 def test_screening_is_worth_its_decibels(scene) -> None:
     db = {
-        screening: psnr_db(fuse(unmoved(scene.frames), screening=screening).picture, scene.truth)
+        screening: psnr_db(fuse(aligned(scene.frames), screening=screening).picture, scene.truth)
         for screening in (0.0, 0.15, 100.0)
     }
     assert db[0.15] > db[0.0] + 2
@@ -130,7 +116,7 @@ def test_screening_is_worth_its_decibels(scene) -> None:
 
 
 def test_depth_comes_with_it(scene) -> None:
-    depth = fuse(unmoved(scene.frames)).depth
+    depth = fuse(aligned(scene.frames)).depth
     assert depth is not None
     error = np.abs(depth.frame_index - scene.depth)[8:-8, 8:-8]
     assert np.isfinite(error).mean() > 0.95
@@ -145,8 +131,8 @@ def test_seams_cost_something() -> None:
     frames = [photograph(rng, light) for _ in range(2)]
 
     def seams(seam: float) -> int:
-        method = Labels(setting_of(frames[0]), seam=seam, sweeps=3)
-        for frame in unmoved(frames):
+        method = Labels(setting_for(frames[0]), seam=seam, sweeps=3)
+        for frame in aligned(frames):
             method.add(frame)
         method.add(AlignedFrame(0, frames[0]), 1)
         method.close()
@@ -159,7 +145,7 @@ def test_seams_cost_something() -> None:
 @pytest.mark.parametrize("shape", [(50, 70), (50, 70, 3)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_equal_for_any_number_of_threads_and_in_range(shape: tuple[int, ...], dtype) -> None:
-    frames = unmoved(random_frames(1, 5, shape, dtype))
+    frames = aligned(random_frames(1, 5, shape, dtype))
     one, two = fuse(frames, threads=1), fuse(frames, threads=2)
     np.testing.assert_array_equal(one.picture, two.picture)
     assert one.picture.shape == shape
@@ -167,8 +153,8 @@ def test_equal_for_any_number_of_threads_and_in_range(shape: tuple[int, ...], dt
 
 
 def test_sixteen_bits_are_as_eight(scene) -> None:
-    eight = fuse(unmoved(scene.frames)).picture
-    sixteen = fuse(unmoved([frame.astype(np.uint16) * 257 for frame in scene.frames])).picture
+    eight = fuse(aligned(scene.frames)).picture
+    sixteen = fuse(aligned([frame.astype(np.uint16) * 257 for frame in scene.frames])).picture
     assert np.abs(sixteen / 257 - eight).mean() < 0.3
 
 
@@ -191,7 +177,7 @@ def test_a_moved_frame_is_taken_where_it_shows() -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_few_frames(count: int) -> None:
     frames = random_frames(2, count, (33, 21, 3))
-    fused = fuse(unmoved(frames))
+    fused = fuse(aligned(frames))
     if count == 1:
         np.testing.assert_array_equal(fused.picture, frames[0])
     assert fused.picture.shape == (33, 21, 3)
@@ -199,7 +185,7 @@ def test_few_frames(count: int) -> None:
 
 def test_cells_grow_to_stay_within_the_memory_and_then_it_is_an_error() -> None:
     frames = random_frames(4, 9, (512, 512, 3))
-    method = Labels(setting_of(frames[0]), cell_px=1, memory_mb=3)
+    method = Labels(setting_for(frames[0]), cell_px=1, memory_mb=3)
     for k, frame in enumerate(frames):
         method.add(AlignedFrame(k, frame))
     assert method._volume.cell_px == 2
@@ -219,7 +205,7 @@ def test_cells_grow_to_stay_within_the_memory_and_then_it_is_an_error() -> None:
 
 def test_wrong_use_is_refused() -> None:
     frames = random_frames(1, 2, (16, 16, 3))
-    setting = setting_of(frames[0])
+    setting = setting_for(frames[0])
     for options in ({"seam": -1}, {"screening": -1}, {"sweeps": -1}, {"cell_px": 3}, {"memory_mb": 0}):
         with pytest.raises(ValueError):
             Labels(setting, **options)
