@@ -17,8 +17,10 @@ from stackcore.registration.similarity import homogeneous, median, scaled
 
 Floats = npt.NDArray[np.float32]
 
-BLOCK_PX = 32
+BLOCK_PX = 8
 MAX_BLOCKS = 3000
+"""Blocks are as large as that leaves, and no smaller than `BLOCK_PX`. With few the median is unsteady, and over a stack its errors add
+up: blocks of 32 px on frames of 512 x 384 px were 2 % off on simulated stacks, and up to 10 % on a real one."""
 _DARK, _BRIGHT = 8.0, 245.0
 """Of 0..255: outside, a mean is not in proportion to the light."""
 _SLOW = 0.15
@@ -64,7 +66,7 @@ class Evener:
 
 
 def _cells_across(reduced: Reduced) -> int:
-    """How many cells a block is wide: at least 32 px, and no more blocks than a median needs."""
+    """How many cells a block is wide: at least `BLOCK_PX`, and no more blocks than a median needs."""
     rows, columns = reduced.cells.shape[:2]
     enough = int(np.ceil(np.sqrt(rows * columns / MAX_BLOCKS)))
     return max(1, -(-BLOCK_PX // (CELL * reduced.factor)), enough)
