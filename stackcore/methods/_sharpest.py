@@ -117,10 +117,10 @@ def _finer(coarse: _Found, peaks: _Peaks) -> _Found:
     )
 
 
-def enlarged(place: Floats, size: tuple[int, int]) -> Floats:
-    """A map of depth at another size (width, height), px. Jumps stay jumps: a depth between both sides would be that of nothing."""
+def enlarged(place: Floats, size: tuple[int, int], step: float = 1.0) -> Floats:
+    """A map of depth, in `step` for a frame, at another size (width, height), px. Jumps stay jumps: a depth between both sides would be that of nothing."""
     kernel = np.ones((3, 3), np.uint8)
-    jumps = (cv2.dilate(place, kernel) - cv2.erode(place, kernel) > np.float32(JUMP)).astype(np.uint8)
+    jumps = (cv2.dilate(place, kernel) - cv2.erode(place, kernel) > np.float32(JUMP * step)).astype(np.uint8)
     full = cv2.resize(place, size, interpolation=cv2.INTER_LINEAR)
     whole = cv2.resize(place, size, interpolation=cv2.INTER_NEAREST)
     np.copyto(full, whole, where=cv2.resize(jumps, size, interpolation=cv2.INTER_NEAREST) > 0)

@@ -146,7 +146,8 @@ class Unveil:
         ).frame_index
         place = np.where(known, places, found.place)
         place = np.interp(place, np.arange(len(self._indices)), self._indices).astype(np.float32)
-        full = enlarged(place, size)
+        step = float(np.median(np.diff(self._indices))) if len(self._indices) > 1 else 1.0
+        full = enlarged(place, size, step)
         full[cv2.resize((~known).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0] = np.nan
         confidence = cv2.resize(found.clearness, size, interpolation=cv2.INTER_LINEAR)
         return DepthMap(full, np.asarray(confidence, np.float32))
