@@ -126,7 +126,10 @@ def pending(root: Path) -> list[Path]:
     for seen in survey(root):
         if seen.outcome != "complete":
             continue
-        manifest = load_manifest(seen.path)
+        try:
+            manifest = load_manifest(seen.path)
+        except SessionError:  # it went away just now
+            continue
         # A session from before there was a `finish:` is left as it is.
         wanted = manifest["config"].get("finish", {}).get("enabled", False)
         if wanted and manifest.get("finish", {}).get("state") not in {DONE, FAILED}:

@@ -515,6 +515,21 @@ def test_a_session_that_somebody_else_works_on_is_looked_at_again(session, monke
     asyncio.run(main())
 
 
+def test_a_session_that_goes_away_while_they_are_looked_at_keeps_nobody_waiting(
+    session, tmp_path, monkeypatch
+):
+    gone = capture(small_rig(tmp_path, "finish.enabled=true")).path
+    load = rooms.load_manifest
+
+    def loaded(path):
+        if path == gone:
+            raise SessionError(path, "not there")
+        return load(path)
+
+    monkeypatch.setattr(rooms, "load_manifest", loaded)
+    assert pending(session.parent) == [session]
+
+
 def test_a_session_of_before_there_was_a_finish_section_is_left_alone(session):
     manifest = load_manifest(session)
     del manifest["config"]["finish"]
