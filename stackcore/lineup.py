@@ -68,6 +68,7 @@ class Lineup:
         self._placed = self._known_places(options.alignment)
         self._measure: Measure | None = None
         self._misfits: list[str] = []
+        self._noted: set[str] = set()
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[AlignedFrame]:
         """The usable frames from index `start` to before `stop`, in order.
@@ -140,12 +141,20 @@ class Lineup:
             self._misfits.append(frame.name)
             self._check_the_first_is_typical(frame)
             return FrameReport(frame.index, frame.name, used=False, reason=misfit)
+        self._note(frame)
         before = time.monotonic()
         report = self._registered(frame)
         self.register_s += time.monotonic() - before
         if report.used and self.metadata is None:
             self.metadata = frame.metadata
         return report
+
+    def _note(self, frame: Frame) -> None:
+        """What was dropped in reading is told once, not for every frame."""
+        for note in frame.notes:
+            if note not in self._noted:
+                self._noted.add(note)
+                self.source.notices.append(f"{frame.name}: {note}; not said again of other frames")
 
     def _set_reference(self, frame: Frame) -> None:
         self.shape = frame.pixels.shape

@@ -54,7 +54,8 @@ def fuse(
         Picture, depth map and what became of each frame.
 
     Raises:
-        StackError: no frame can be used, most do not fit the first, or frames changed while they were read.
+        StackError: no frame can be used, most do not fit the first, positions are too few or too many, or frames changed while they
+            were read.
         BadAlignment: the alignment that was given is not of this stack.
         UnknownMethod, BadOption, MissingLibrary: as `stackcore.methods.registry.make` says.
         Cancelled: `cancelled` said so.
@@ -86,6 +87,8 @@ class Fusion:
 
     def run(self) -> Result:
         started_s, cpu_s = time.monotonic(), time.process_time()
+        if self.count is not None:
+            positions_um(self.lineup.source, self.options)  # that there are as many is known before the work
         try:
             fused = self._as_seen()
         finally:

@@ -15,7 +15,7 @@ from stackcore.cli.interrupts import Interrupts
 from stackcore.cli.light import load_numba
 from stackcore.cli.outputs import check_file, check_writable
 from stackcore.cli.progress import Shown
-from stackcore.cli.words import counted, say
+from stackcore.cli.words import counted, grouped, say
 
 if TYPE_CHECKING:
     from stackcore.aligned import AlignedFrame, Pixels
@@ -87,9 +87,8 @@ def _say(
 
 
 def _left_out(lineup: Lineup) -> Iterator[str]:
-    for _, report in sorted(lineup.reports.items()):
-        if not report.used:
-            yield f"{report.name}: {report.reason}"
+    lost = [report for _, report in sorted(lineup.reports.items()) if not report.used]
+    return grouped((report.name, report.reason) for report in lost)
 
 
 def _folder(options: argparse.Namespace) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from stackcore.cli.interrupts import Interrupts
 from stackcore.cli.light import limit_threads, load_numba
 from stackcore.cli.outputs import Outputs, Scale
 from stackcore.cli.progress import Shown
-from stackcore.cli.words import counted, duration_text, say
+from stackcore.cli.words import counted, duration_text, grouped, say
 
 if TYPE_CHECKING:
     from stackcore.aligned import Pixels
@@ -70,6 +71,8 @@ def _run(options: argparse.Namespace) -> int:
 
     started_s = time.monotonic()
     settings = method_settings(options)
+    if options.positions is not None and options.step_um is not None:
+        raise Stopped(Exit.USAGE, "give either --positions or --step-um")
     if options.orthographic and options.no_align and options.registration is None:
         raise Stopped(
             Exit.USAGE, "--orthographic goes by how the frames were registered; leave --no-align away"
@@ -85,7 +88,7 @@ def _run(options: argparse.Namespace) -> int:
             for notice in source.notices[:told]:
                 _note(options, notice)
             result = fuse_stack(source, chosen, progress=shown, preview=_preview(outputs, options.quality))
-        for notice in source.notices[told:]:  # of frames that arrived
+        for notice in source.notices[told:]:  # of frames, when they were read
             _note(options, notice)
         with interrupts.held():
             for _ in outputs.made(result, scale_of(options, source, result), options.quality):
@@ -201,6 +204,9 @@ def _positions(path: str | None) -> tuple[float, ...] | None:
         return None
     try:
         words = Path(path).read_text(encoding="utf-8").replace(",", " ").split()
+        odd = next((word for word in words if not math.isfinite(float(word))), None)
+        if odd is not None:
+            raise ValueError(f"{odd} is no position")
         return tuple(float(word) for word in words)
     except OSError as error:
         raise Stopped(Exit.INPUT, f"--positions {path}: {error.strerror or error}") from error
@@ -228,8 +234,8 @@ def _report(
     if options.json:
         print(json.dumps(_data(options, source, result, outputs, seconds), indent=2))
         return
-    for frame in result.left_out:
-        _note(options, f"left out {frame.name}: {frame.reason}")
+    for text in grouped((frame.name, frame.reason) for frame in result.left_out):
+        _note(options, f"left out {text}")
     for text in doubts(result):
         _note(options, text)
     if options.quiet:

@@ -179,7 +179,7 @@ def _compare(commands: Any) -> None:
         commands,
         "compare",
         "compare:compare",
-        "hold one picture, or depth map, against another",
+        "hold one picture, with its depth map or without, against another",
         more=(
             "B is the reference. It is registered to A and evened out, as two results of one stack are framed and exposed a little "
             "differently. Sizes may differ by a few pixels."

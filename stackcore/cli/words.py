@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterable, Iterator
+
+_NAMED = 5
+"""So many files are named in a line."""
 
 
 def say(text: str) -> None:
@@ -28,6 +32,20 @@ def bytes_text(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def grouped(whys: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Names with why, as one line for each reason: `a, b, c and 4 more: why`."""
+    names: dict[str, list[str]] = {}
+    for name, why in whys:
+        names.setdefault(why, []).append(name)
+    for why, those in names.items():
+        more = len(those) - _NAMED
+        yield (
+            ", ".join(those[:_NAMED])
+            + (f" and {more} more (--json names all)" if more > 0 else "")
+            + f": {why}"
+        )
 
 
 def counted(count: int, word: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from stackcore import alignment
 from stackcore.catalogue import METHODS
@@ -247,6 +248,27 @@ def test_left_out_frames_are_said_and_counted(stack, tmp_path, capsys):
     assert [row["name"] for row in data["left_out"]] == ["f002.png"]
 
 
+def test_many_frames_left_out_for_one_reason_are_one_line(stack, tmp_path, capsys):
+    for k in range(10, 16):
+        (stack / f"f{k}.png").write_bytes(b"")
+    run("fuse", stack, "-o", tmp_path / "o.png", *PICK)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+    assert len(lines) == 1
+    assert "f10.png, f11.png, f12.png, f13.png, f14.png and 1 more" in lines[0]
+
+
+def test_what_was_dropped_in_reading_is_said_once(stack, tmp_path, capsys):
+    for path in sorted(stack.iterdir()):
+        pixels = read_frame(path).pixels
+        tifffile.imwrite(path.with_suffix(".tif"), np.stack([pixels, pixels]), photometric="rgb")
+        path.unlink()
+    assert run("fuse", stack, "-o", tmp_path / "o.png", *PICK) == Exit.DONE
+    assert capsys.readouterr().err.count("f000.tif: 2 pictures in one file, the first is taken") == 1
+    assert run("fuse", stack, "-o", tmp_path / "o.png", *PICK, "--json") == Exit.DONE
+    (warning,) = json.loads(capsys.readouterr().out)["warnings"][-1:]
+    assert "2 pictures in one file" in warning
+
+
 def test_a_result_of_the_fewest_frames_is_doubted(stack, tmp_path, capsys):
     assert (
         run("fuse", stack, "-o", tmp_path / "out.png", "--method", "argmax") == Exit.DONE
@@ -417,6 +439,16 @@ def test_bench_prints_what_each_method_costs(stack, tmp_path, capsys):
             Exit.INPUT,
             "one number in um a line",
         ),
+        (
+            ["fuse", "{stack}", "-o", "{tmp}/o.png", "--positions", "{tmp}/odd.txt"],
+            Exit.INPUT,
+            "nan is no position",
+        ),
+        (
+            ["fuse", "{stack}", "-o", "{tmp}/o.png", "--positions", "{tmp}/odd.txt", "--step-um", "4"],
+            Exit.USAGE,
+            "either --positions or --step-um",
+        ),
         (["fuse", "{stack}", "-o", "{tmp}/o.png", "--slab", "1"], Exit.USAGE, "2 frames or more"),
         (["fuse", "{stack}", "-o", "{tmp}/o.png", "--frames", "3"], Exit.USAGE, "--watch"),
         (
@@ -452,6 +484,7 @@ def test_bench_prints_what_each_method_costs(stack, tmp_path, capsys):
 )
 def test_each_kind_of_failure_has_its_code_and_its_words(stack, tmp_path, capsys, arguments, code, words):
     (tmp_path / "there.png").write_bytes(b"not a picture")
+    (tmp_path / "odd.txt").write_text("1 2 3 nan 5 6")
     given = [argument.format(stack=stack, tmp=tmp_path) for argument in arguments]
     before = sorted(tmp_path.rglob("*"))
     assert run(*given, "--json") == code

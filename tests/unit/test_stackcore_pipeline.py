@@ -348,8 +348,11 @@ def test_positions_come_from_the_options_or_the_source():
     stepped = fuse(known, FuseOptions(method="argmax", align=False, even=False, step_um=-5.0))
     heights = stepped.heights_um()
     np.testing.assert_allclose(heights, -5 * stepped.depth.frame_index, rtol=1e-5)
+    too_few = FuseOptions(method="argmax", align=False, even=False, positions_um=(1.0, 2.0))
+    told = []
     with pytest.raises(StackError, match="2 positions were given for 6 frames"):
-        fuse(known, FuseOptions(method="argmax", align=False, even=False, positions_um=(1.0, 2.0)))
+        fuse(known, too_few, progress=told.append)
+    assert not told  # before the work, not after it
 
 
 @pytest.mark.parametrize(
