@@ -11,9 +11,12 @@ def main() -> int:
     # A short run makes hardly any garbage in cycles, but loads libraries of many objects: looking through them all again and again
     # takes a sixth of the time that it needs to start.
     gc.set_threshold(100_000, 50, 50)
-    from stackcore.cli.parser import run_command_line
+    try:
+        from stackcore.cli.parser import run_command_line
 
-    return run_command_line(sys.argv[1:])
+        return run_command_line(sys.argv[1:])
+    except KeyboardInterrupt:  # before there was anything to interrupt
+        return 130
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from stackcore import __version__
 from stackcore.cli import options as add
 from stackcore.cli.exits import EPILOG, Exit
 from stackcore.cli.failures import explained
+from stackcore.cli.interrupts import Interrupts
 
 DESCRIPTION = """\
 Fuses a focus stack: aligns its frames, evens them out, and makes one picture that is sharp from front to back, with
@@ -64,7 +65,10 @@ def run_command_line(arguments: Sequence[str]) -> int:
 
     def run() -> int:
         module, _, function = chosen.handler.partition(":")
-        return int(getattr(importlib.import_module(module), function)(chosen))
+        with (
+            Interrupts().installed()
+        ):  # while libraries are loaded, too, and for commands that have nothing to finish first
+            return int(getattr(importlib.import_module(module), function)(chosen))
 
     return explained(run, json_wanted=getattr(chosen, "json", False))
 

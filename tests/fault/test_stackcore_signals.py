@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import subprocess
@@ -148,3 +149,16 @@ def test_a_watched_folder_that_never_gets_a_frame_ends_with_an_error(tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == Exit.INPUT
     assert "no frames to fuse" in err
+
+
+def test_a_bench_told_to_stop_takes_its_runs_and_its_folder_with_it(long, tmp_path, monkeypatch):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    process = stackcore("bench", *long, "--methods", "argmax", "--json")
+    says(process, "argmax ...")
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == Exit.INTERRUPTED, err
+    assert json.loads(out)["kind"] == "interrupted"
+    assert list(scratch.iterdir()) == []
