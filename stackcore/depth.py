@@ -33,10 +33,12 @@ class DepthMap:
     Attributes:
         frame_index: (H, W) float32, the index (as given to the merger) at which the pixel was sharpest; NaN is a hole.
         confidence: (H, W) float32, 0..1, see `depth_map`.
+        focus_width: standard deviation of the focus curve, in units of the frame index; NaN where nobody looked.
     """
 
     frame_index: Floats
     confidence: Floats
+    focus_width: float = float("nan")
 
 
 @dataclass(frozen=True)

@@ -41,4 +41,4 @@ def from_infinity(fused: Fused, reports: Iterable[FrameReport]) -> Fused:
         raise StackError(f"there is no orthographic view of this stack: {error}; fuse it without") from error
     frame_index = np.where(view.seen & (sure > 0), view.depth, np.float32(np.nan)).astype(np.float32)
     confidence = np.where(view.seen, sure / _FULL, np.float32(0)).astype(np.float32)
-    return Fused(view.picture, DepthMap(frame_index, confidence))
+    return Fused(view.picture, DepthMap(frame_index, confidence, fused.depth.focus_width))

@@ -41,7 +41,10 @@ def fuse(options: argparse.Namespace) -> int:
 
 def depth(options: argparse.Namespace) -> int:
     """`stackcore depth`."""
-    if not any(getattr(options, name) for name in ("depth", "confidence", "depth_picture", "mesh", "points")):
+    if not any(
+        getattr(options, name)
+        for name in ("depth", "confidence", "depth_picture", "mesh", "points", "coverage")
+    ):
         raise Stopped(Exit.USAGE, "name at least one output: -o, --depth-picture, --mesh or --points")
     options.output = options.watch = options.preview = None
     options.preview_s = 2.0

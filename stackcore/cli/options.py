@@ -177,6 +177,9 @@ def depth_outputs(parser: argparse.ArgumentParser, *, with_depth: bool = True) -
         "--mesh", metavar="FILE", help="surface as triangles, cut at depth jumps: .glb or .ply"
     )
     group.add_argument("--points", metavar="FILE", help="surface as a cloud of points: .ply")
+    group.add_argument(
+        "--coverage", metavar="FILE", help="which depths no frame shows sharp, and how much lies there: .json"
+    )
 
 
 def watching(parser: argparse.ArgumentParser) -> None:
@@ -215,7 +218,7 @@ def results(parser: argparse.ArgumentParser) -> None:
 _COMMON = frozenset(
     {
         "--threads", "--near", "--slab", "--slab-overlap", "--depth", "--points", "--mesh", "--preview", "--quality", "--watch",
-        "--frames", "--idle", "--quiet", "--strict", "--positions", "--registration", "--option", "--method", "--confidence",
+        "--frames", "--idle", "--quiet", "--strict", "--positions", "--registration", "--option", "--method", "--confidence", "--coverage",
     }
 )  # fmt: skip
 """Names that belong to the command line; an option of a method that is called so is set with --option."""

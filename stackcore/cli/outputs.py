@@ -25,11 +25,12 @@ SUFFIXES = {
     "depth_picture": (".png", ".jpg", ".jpeg"),
     "mesh": (".glb", ".ply"),
     "points": (".ply",),
+    "coverage": (".json",),
     "preview": PICTURES,
     "save_registration": (".json",),
 }
 """What each output may end with."""
-OF_DEPTH = ("depth", "confidence", "depth_picture", "mesh", "points")
+OF_DEPTH = ("depth", "confidence", "depth_picture", "mesh", "points", "coverage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,9 @@ class Outputs:
         if "confidence" in self.paths:
             _write_confidence(self.paths["confidence"], result)
             yield self.paths["confidence"]
+        if "coverage" in self.paths:
+            _write_coverage(self.paths["coverage"], result, scale)
+            yield self.paths["coverage"]
         if not {"depth", "depth_picture", "mesh", "points"} & self.paths.keys():
             return
         relief = make_relief(
@@ -163,6 +167,22 @@ def check_writable(folder: Path) -> None:
 
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
+
+
+def _write_coverage(path: Path, result: Result, scale: Scale) -> None:
+    from stackcore.export.coverage_report import coverage_report, write_coverage_report
+
+    assert result.depth is not None
+    used = [report.index for report in result.frames if report.used]
+    positions = result.positions_um
+    report = coverage_report(
+        result.depth.frame_index,
+        used,
+        focus_width=result.depth.focus_width,
+        positions_um=None if positions is None else [positions[index] for index in used],
+        near_first=scale.grows_away,
+    )
+    write_coverage_report(path, report)
 
 
 def _write_confidence(path: Path, result: Result) -> None:

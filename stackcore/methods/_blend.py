@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.aligned import AlignedFrame, Pixels, as_pixels
+from stackcore.aligned import AlignedFrame, Pixels, as_pixels, reduced_matrix
 from stackcore.methods import Setting
 from stackcore.methods._blend_kernel import blend, divide
-from stackcore.methods._focus_levels import cell_px, in_cells, reduced_matrix
+from stackcore.methods._focus_levels import cell_px, in_cells
 from stackcore.methods._rows import Bands
 from stackcore.methods._sharpest import Sharpest
 
@@ -95,6 +95,8 @@ class Blend:
                 if frame.moved:
                     source, top, start = _resampled(frame, tile), tile.first, tile.left
                     self._shown[tile.cells] = _shown_cells(frame, tile)
+                else:
+                    self._shown[tile.cells] = 1
                 add_part(
                     source,
                     self._channels,

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.aligned import AlignedFrame, Pixels, as_pixels
-from stackcore.methods._focus_levels import cell_px, reduced_matrix
+from stackcore.aligned import AlignedFrame, Pixels, as_pixels, reduced_matrix
+from stackcore.methods._focus_levels import cell_px
 from stackcore.methods._sharpest import Sharpest
 
 Floats = npt.NDArray[np.float32]

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.aligned import AlignedFrame, Matrix, Pixels, as_pixels
+from stackcore.aligned import AlignedFrame, Matrix, Pixels, as_pixels, reduced_matrix
 from stackcore.methods import Setting
 from stackcore.methods._levels_kernel import focus_energy
 from stackcore.methods._record_kernel import PREVIOUS, record_rows
@@ -183,14 +183,6 @@ def in_cells(pixels: Pixels, cell: int) -> Pixels:
     if cell == 1:
         return pixels
     return _resized(pixels, (max(1, pixels.shape[0] // 2), max(1, pixels.shape[1] // 2)))
-
-
-def reduced_matrix(matrix: Matrix, scale: float) -> Matrix:
-    """The same motion between pictures `scale` times smaller."""
-    shift = (scale - 1) / 2
-    linear = matrix[:, :2]
-    offset = (linear @ np.array([shift, shift]) + matrix[:, 2] - shift) / scale
-    return np.asarray(np.column_stack([linear, offset]), np.float64)
 
 
 def _moved(energy: Floats, matrix: Matrix, scale: float) -> Floats:

@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.aligned import AlignedFrame, Pixels, as_pixels
+from stackcore.aligned import AlignedFrame, Pixels, as_pixels, reduced_matrix
 from stackcore.methods._blend import evened
-from stackcore.methods._focus_levels import reduced_matrix
 from stackcore.methods._rows import Bands
 from stackcore.methods._sharpest import Sharpest
 from stackcore.methods._veil import as_rgb8, lain_over, surroundings

@@ -56,12 +56,14 @@ class Sharpest:
         clearness: (h, w) float32, how far the peak stood above noise at the level that it was taken from: 0 (as noise) to 1.
         fine: (h, w), whether it was taken from the finest level.
         noise: standard deviation of the noise of a cell, in 255ths of white.
+        width: standard deviation of the focus curve at the finest level, in frames; NaN where nothing is clear.
     """
 
     place: Floats
     clearness: Floats
     fine: Mask
     noise: float = 0.0
+    width: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def sharpest(levels: FocusLevels, bands: Bands) -> Sharpest:
     for level in reversed(levels.levels[:-1]):
         found = _finer(found, _peaks(levels, level, bands))
     place = _filled(found.place, found.stray) if found.stray.any() else found.place
-    return Sharpest(_median(place), found.clearness, found.fine, levels.noise())
+    return Sharpest(_median(place), found.clearness, found.fine, levels.noise(), _width(levels, found))
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,23 @@ def _peaks(levels: FocusLevels, level: Level, bands: Bands) -> _Peaks:
         around = cv2.dilate(best, np.ones((2 * STRAY_PX + 1, 2 * STRAY_PX + 1), np.uint8))
         ends &= best < np.float32(STRAY) * around
     return _Peaks(_median(place), ratio, ends)
+
+
+def _width(levels: FocusLevels, found: _Found) -> float:
+    """Median over what is clear: the logarithm of a Gaussian is a parabola, its second difference -1 / width^2."""
+    rows = slice(None, None, 4)
+    state = levels.levels[0].state[rows]
+    frame = state[:, FRAME]
+    clear = found.fine[rows] & (found.clearness[rows] > 0.6) & (frame > 0) & (frame < levels.frames - 1)
+    if not clear.any():
+        return float("nan")
+    noise = np.float32(np.median(levels.floor(levels.levels[0])))
+    energies = (energy_of(state[:, plane])[clear] for plane in (BEST, BEFORE, AFTER))
+    peak, before, after = (
+        np.log(np.maximum(energy - noise, _LEAST_SIGNAL * energy) + np.float32(1e-3)) for energy in energies
+    )
+    bend = 2 * peak - before - after
+    return float(1 / np.sqrt(np.median(bend[bend > 0]))) if (bend > 0).any() else float("nan")
 
 
 def _median(place: Floats) -> Floats:

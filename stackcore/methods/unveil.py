@@ -150,7 +150,7 @@ class Unveil:
         full = enlarged(place, size, step)
         full[cv2.resize((~known).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0] = np.nan
         confidence = cv2.resize(found.clearness, size, interpolation=cv2.INTER_LINEAR)
-        return DepthMap(full, np.asarray(confidence, np.float32))
+        return DepthMap(full, np.asarray(confidence, np.float32), found.width * step)
 
     def _beside_farther(self, place: Floats) -> npt.NDArray[np.bool_]:
         """Cells within a focus window of something farther: the window may have found that near thing, not the cell's own depth."""

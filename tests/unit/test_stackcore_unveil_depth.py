@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stackcore.aligned import AlignedFrame
-from stackcore.methods import _focus_levels, _sharpest
+from stackcore.aligned import AlignedFrame, reduced_matrix
+from stackcore.methods import _sharpest
 from stackcore.methods._blur_rate import MAX_FRAMES
 from stackcore.methods._focus_levels import FocusLevels
 from stackcore.methods._near_side import NearSide
@@ -117,7 +117,7 @@ def test_depth_at_another_size_has_nothing_between_the_sides_of_a_jump():
 def test_motion_of_smaller_pictures(scale):
     """The centre of a pixel of the smaller picture is the middle of those that it is the mean of."""
     matrix = np.array([[1.02, -0.01, 3.7], [0.01, 1.02, -5.2]])
-    small = _focus_levels.reduced_matrix(matrix, scale)
+    small = reduced_matrix(matrix, scale)
     at = np.array([11.0, 4.0])
     middle = scale * at + (scale - 1) / 2
     there = matrix[:, :2] @ middle + matrix[:, 2]
