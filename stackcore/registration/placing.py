@@ -24,8 +24,8 @@ from stackcore.registration.tiles import Comparison, Tiles, choose, cover
 
 Motion = npt.NDArray[np.float64]
 
-SMALL_TILE = 24
-"""Pixels along a tile of the small pictures."""
+SMALL_TILE, LEAST_TILE = 24, 8
+"""Pixels along a tile of the small pictures; of frames below 150 px, which would have too few of them, down to the least."""
 COARSE_ROUNDS, MIDDLE_ROUNDS, FINE_ROUNDS = 6, 2, 3
 CONVERGED = 0.1
 """A step of so many pixels of the picture leaves less than a tenth of it: the scheme converges quadratically."""
@@ -79,11 +79,12 @@ class Anchor:
         many = choose(planes.reduced, tiles or (100 if megapixels < 2 else 150), size)
         factor = planes.middle.scale
         middle = np.rint((many + (size - factor) / 2) / factor - (SMALL_TILE - 1) / 2).astype(np.int64)
-        coarse = cover((planes.small.shape[0], planes.small.shape[1]), SMALL_TILE)
+        side = max(LEAST_TILE, min(SMALL_TILE, min(planes.small.shape) * 2 // 3))
+        coarse = cover((planes.small.shape[0], planes.small.shape[1]), side)
         return cls(
             index,
             motion,
-            Tiles.of(planes.coarse, coarse, SMALL_TILE),
+            Tiles.of(planes.coarse, coarse, side),
             Tiles.of(planes.middle, middle, SMALL_TILE),
             Tiles.of(planes.fine, fine, size),
             planes.small,
