@@ -51,6 +51,24 @@ def test_corners_of_every_frame_against_its_neighbour(stack, found):
         assert found[k].error_px < 0.15
 
 
+@pytest.mark.parametrize("width", [160, 96, 64])
+def test_frames_of_the_size_of_a_thumbnail_are_registered_and_a_strange_one_is_not(width):
+    height = width * 3 // 4
+    rng = np.random.default_rng(SEED)
+    coarse = rng.integers(30, 226, (height // 3, width // 3, 3)).astype(np.float32)
+    scene = cv2.resize(coarse, (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)
+    registrar = Registrar()
+    for k in range(5):
+        zoom = similarity((2 * height, 2 * width), 1 + 0.01 * k)[:2]
+        picture = cv2.warpAffine(scene, zoom, (2 * width, 2 * height))
+        light = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        found = registrar.add(photograph(rng, light), k)
+        assert found.found, found.reason
+        assert found.matrix[0, 0] == pytest.approx(1 + 0.01 * k, abs=0.006)
+    strange = rng.integers(0, 256, (height, width, 3), np.uint8)
+    assert not registrar.add(strange, 5).found
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_gains_of_small_frames_with_large_things_in_them_do_not_drift(seed):
     """512 x 384 px, things as large as 90 px at twice that: a few blocks tell nothing steady."""
