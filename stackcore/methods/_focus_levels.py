@@ -72,9 +72,13 @@ class FocusLevels:
         self.luma: npt.NDArray[np.uint8] | None = None
         """Of the first frame, at the coarsest level."""
         self.frames = 0
+        self.common = (0.0, 0.0, float(setting.width), float(setting.height))
+        """Left, top, right and bottom of what every frame shows, px of the reference."""
 
     def add(self, frame: AlignedFrame) -> list[Pixels]:
         """Look at the next frame; gives it back at cell size and smaller, not resampled."""
+        if frame.moved:
+            self.common = _both(self.common, _shown(frame))
         scale = self.cell / 2
         picture = in_cells(frame.pixels, self.cell)
         pictures = []
@@ -183,6 +187,21 @@ def in_cells(pixels: Pixels, cell: int) -> Pixels:
     if cell == 1:
         return pixels
     return _resized(pixels, (max(1, pixels.shape[0] // 2), max(1, pixels.shape[1] // 2)))
+
+
+def _shown(frame: AlignedFrame) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the largest upright rectangle of the reference that a frame shows, about."""
+    height, width = frame.shape
+    back = np.linalg.inv(np.vstack([frame.matrix, [0, 0, 1]]))
+    corners = np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]], np.float64)
+    (x0, x1, x2, x3), (y0, y1, y2, y3) = (back @ corners)[:2]
+    return max(x0, x2), max(y0, y1), min(x1, x3), min(y2, y3)
+
+
+def _both(
+    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
+) -> tuple[float, float, float, float]:
+    return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
 
 
 def _moved(energy: Floats, matrix: Matrix, scale: float) -> Floats:

@@ -25,6 +25,9 @@ FAINT = 0.07
 little energy a flat place has is the edge's, far out of focus. Without this there are halos round bright things on plain ground; at
 0.1 fine detail beside wires is lost, at 0.05 the first specks of halo come."""
 
+SURE = 40.0
+"""What is so many times the noise is right whatever a coarser level says."""
+
 FADING = 0.7
 """How much of a coarser level's clearness counts against each finer one."""
 
@@ -106,7 +109,8 @@ def _finer(coarse: _Found, peaks: _Peaks) -> _Found:
         for plane in (coarse.clearness, coarse.ratio)
     )
     shown = (peaks.ratio >= CLEAR) & ~peaks.stray
-    shown &= (peaks.ratio >= np.float32(FAINT) * ratio) | (np.abs(peaks.place - place) < np.float32(AGREED))
+    heard = (peaks.ratio >= np.float32(FAINT) * ratio) | (peaks.ratio >= np.float32(SURE))
+    shown &= heard | (np.abs(peaks.place - place) < np.float32(AGREED))
     take = cv2.medianBlur(shown.astype(np.uint8), 5) > 0
     stray = cv2.resize(coarse.stray.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     own = _clearness(peaks.ratio, shown)

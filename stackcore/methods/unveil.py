@@ -30,6 +30,9 @@ Floats = npt.NDArray[np.float32]
 NEAR = ("auto", "first", "last")
 """Which end of the stack is nearer to the camera."""
 
+EDGE = RADIUS + 1
+"""Cells at the border of a frame whose focus window is not whole."""
+
 CERTAIN = 0.6
 """Cells less clear than this are holes in the depth map: there the energy is below 7.5 times that of noise."""
 
@@ -63,6 +66,7 @@ class Unveil:
         self._indices: list[int] = []
         self._second = 0
         self._plan: _Plan | None = None
+        self._common: npt.NDArray[np.bool_] = np.ones((1, 1), np.bool_)
         self.near_first: bool | None = None
         """Whether the stack began at the near end, once it is known: at the second pass."""
 
@@ -120,6 +124,7 @@ class Unveil:
     def _planned(self) -> _Plan:
         assert self._levels is not None
         found = sharpest(self._levels, self._bands)
+        self._common = _cells_within(self._levels.common, found.place.shape, self._levels.cell)
         self._levels = None
         blur = self._rate.px_per_frame(found)
         if self._near != "auto":
@@ -141,6 +146,7 @@ class Unveil:
         """At full size, in units of the frame index; jumps stay jumps, what is not clear is a hole."""
         size = (self._setting.width, self._setting.height)
         known = (found.clearness >= np.float32(CERTAIN)) & found.fine & ~self._beside_farther(found.place)
+        known &= self._common  # elsewhere the frame in which a place is sharp may not show it
         places = smooth_depth(
             DepthMap(np.where(known, found.place, np.float32(np.nan)), found.clearness)
         ).frame_index
@@ -157,6 +163,14 @@ class Unveil:
         away = -place if self.near_first is False else place
         farthest = cv2.dilate(away, np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8))
         return np.asarray(farthest - away > np.float32(GAP), np.bool_)
+
+
+def _cells_within(
+    common: tuple[float, float, float, float], shape: tuple[int, ...], cell: int
+) -> npt.NDArray[np.bool_]:
+    left, top, right, bottom = (edge / cell for edge in common)
+    y, x = np.arange(shape[0])[:, None], np.arange(shape[1])[None, :]
+    return (x >= left + EDGE) & (x + 1 <= right - EDGE) & (y >= top + EDGE) & (y + 1 <= bottom - EDGE)
 
 
 class _Plan:
