@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from stackcore.outcome import FuseOptions, Result
 
 
+NEAR_UNKNOWN = "the pictures do not tell which end of the stack is nearer; the first frame is taken for near, --near last says otherwise"
+
+
 def fuse(options: argparse.Namespace) -> int:
     """`stackcore fuse`."""
     if options.watch is None and not options.frames:
@@ -239,7 +242,7 @@ def _report(
         return
     for text in grouped((frame.name, frame.reason) for frame in result.left_out):
         _note(options, f"left out {text}")
-    for text in doubts(result):
+    for text in [*doubts(result), *_near_end(options, outputs, source, result)]:
         _note(options, text)
     if options.quiet:
         return
@@ -259,6 +262,13 @@ def doubts(result: Result) -> list[str]:
     return [f"the result is made of only {len(result.used)} of {counted(len(result.frames), 'frame')}: {fix}"]
 
 
+def _near_end(options: argparse.Namespace, outputs: Outputs, source: Source, result: Result) -> list[str]:
+    """What to say where something was asked for that depends on which end is near, and nothing tells it."""
+    told = options.near != "auto" or source.positions_um is not None or result.near_first is not None
+    asked = {"depth_picture", "mesh", "points", "coverage"} & outputs.paths.keys()
+    return [NEAR_UNKNOWN] if asked and not told else []
+
+
 def _data(
     options: argparse.Namespace, source: Source, result: Result, outputs: Outputs, seconds: float
 ) -> dict[str, Any]:
@@ -276,7 +286,7 @@ def _data(
         "frames": len(result.frames),
         "used": len(result.used),
         "left_out": [{"name": frame.name, "reason": frame.reason} for frame in result.left_out],
-        "warnings": [*source.notices, *doubts(result)],
+        "warnings": [*source.notices, *doubts(result), *_near_end(options, outputs, source, result)],
         "registration": [frame.to_dict() for frame in result.frames],
         "positions_um": result.positions_um,
         "seconds": round(seconds, 3),
