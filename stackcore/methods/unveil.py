@@ -33,6 +33,9 @@ NEAR = ("auto", "first", "last")
 EDGE = RADIUS + 1
 """Cells at the border of a frame whose focus window is not whole."""
 
+USUAL_BLUR = 0.6
+"""Cells for a frame, of stacks whose steps are about the depth of field."""
+
 CERTAIN = 0.6
 """Cells less clear than this are holes in the depth map: there the energy is below 7.5 times that of noise."""
 
@@ -66,6 +69,7 @@ class Unveil:
         self._indices: list[int] = []
         self._second = 0
         self._plan: _Plan | None = None
+        self._blur: float | None = None
         self._common: npt.NDArray[np.bool_] = np.ones((1, 1), np.bool_)
         self.near_first: bool | None = None
         """Whether the stack began at the near end, once it is known: at the second pass."""
@@ -126,7 +130,7 @@ class Unveil:
         found = sharpest(self._levels, self._bands)
         self._common = _cells_within(self._levels.common, found.place.shape, self._levels.cell)
         self._levels = None
-        blur = self._rate.px_per_frame(found)
+        self._blur = blur = self._rate.px_per_frame(found)
         if self._near != "auto":
             self.near_first = self._near == "first"
         elif blur is not None:
@@ -147,8 +151,12 @@ class Unveil:
         size = (self._setting.width, self._setting.height)
         known = (found.clearness >= np.float32(CERTAIN)) & found.fine & ~self._beside_farther(found.place)
         known &= self._common  # elsewhere the frame in which a place is sharp may not show it
+        # The finer the steps the more of them an error of depth is: then more is averaged.
+        finer = float(np.clip(USUAL_BLUR / self._blur, 1, 3)) if self._blur is not None else 1.0
         places = smooth_depth(
-            DepthMap(np.where(known, found.place, np.float32(np.nan)), found.clearness)
+            DepthMap(np.where(known, found.place, np.float32(np.nan)), found.clearness),
+            radius_px=round(4 * finer),
+            tolerance=0.25 * finer,
         ).frame_index
         place = np.where(known, places, found.place)
         place = np.interp(place, np.arange(len(self._indices)), self._indices).astype(np.float32)
