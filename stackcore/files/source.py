@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -98,14 +99,14 @@ def _decoded(entry: Entry, memory: Memory | None) -> Frame:
     return decode_frame(data, name, index=entry.index, balance=entry.balance, memory=memory)
 
 
-class BaseSource:
+class BaseSource(ABC):
     """What all sources do alike."""
 
     notices: list[str]
 
+    @abstractmethod
     def entries(self) -> Iterator[Entry]:
         """See `Source`."""
-        raise NotImplementedError
 
     def __iter__(self) -> Iterator[Frame | Unreadable]:
         return (load(entry) for entry in self.entries())

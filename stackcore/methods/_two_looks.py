@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from stackcore.aligned import AlignedFrame, Pixels, as_pixels
 from stackcore.depth import DepthMap
 from stackcore.methods import Fused, Setting
@@ -12,7 +14,7 @@ from stackcore.methods._volume_depth import enlarged_map
 LARGEST_CELL_PX = 8
 
 
-class TwoLooks:
+class TwoLooks(ABC):
     """The part of such a method that does not depend on how it chooses. It says how in `_begin_again` and `_take_rows`.
 
     Attributes:
@@ -78,13 +80,13 @@ class TwoLooks:
         """End the threads; safe to call again."""
         self._bands.close()
 
+    @abstractmethod
     def _begin_again(self) -> None:
         """The first pass is over: plan the picture from what it found, `_given_up`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _take_rows(self, frame: AlignedFrame, ordinal: int, first: int, end: int) -> None:
         """Take some rows of a frame into the picture; on any thread."""
-        raise NotImplementedError
 
     def _end_first_pass(self) -> None:
         assert self._volume is not None
