@@ -39,7 +39,7 @@ NOISY = (0.6, 1.2)
 """Noise of a cell, in 255ths of white, from which more frames are blended where nothing is clear, and from which as many as may be."""
 
 REACH = 2.2
-"""Weights end at so many standard deviations. With 2.5 a fifth more of every frame has to be resampled, for nothing to be seen."""
+"""Weights end at so many standard deviations. With 2.5 more of every frame has to be resampled, for nothing to be seen."""
 
 _TILE = 64
 _WHOLE = 248

@@ -2,7 +2,7 @@
 
 A few small patches are kept from every frame. Where one lies flat and has texture, the frame in which it was sharp, blurred by discs
 of several radii, is held against the other frames: the radius that fits best, over the distance, is the rate. By geometric optics
-the disc grows in proportion to the distance (Pentland, "A New Sense for Depth of Field", IEEE PAMI 9, 1987, equation 5, for a
+the disc grows in proportion to the distance (Pentland, "A New Sense for Depth of Field", IEEE PAMI 9, 1987, for a
 small range of depth).
 """
 

@@ -29,7 +29,7 @@ SMALL_PX = 1_000_000
 """Up to here a cell is a pixel: small pictures have fine detail in few pixels, and cost little."""
 
 RADIUS = 2
-"""Of the pooling window, in px of each level. With 1 edges are 1 px sharper, and noise five times as often passes for texture."""
+"""Of the pooling window, in px of each level. With 1 a rendered stack without noise gains 0.3 dB, and one with strong noise loses 2."""
 
 _FINE = np.float32(16)
 """Values of the smaller pictures are kept 16 times as large, as uint16: averages have fractions."""
@@ -47,12 +47,11 @@ BAND_ROWS = 128
 class Level:
     """Scores of one size: the planes of `stackcore.methods._record_kernel`, with samples of them for the noise."""
 
-    def __init__(self, height: int, width: int, channels: int) -> None:
+    def __init__(self, height: int, width: int) -> None:
         self.shape = (height, width)
         self.state = np.zeros((height, 5, width), np.uint16)
         self.energy = np.empty((height, width), np.float32)
         self.samples: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]] = []
-        self.channels = channels
 
 
 class FocusLevels:
@@ -65,10 +64,10 @@ class FocusLevels:
         self._full_scale = int(np.iinfo(setting.dtype).max)
         self.cell = cell_px(setting.height, setting.width)
         height, width = max(1, setting.height // self.cell), max(1, setting.width // self.cell)
-        self.levels = [Level(height, width, setting.channels)]
+        self.levels = [Level(height, width)]
         while len(self.levels) < LEVELS and min(height, width) // 2 >= _MIN_SIDE:
             height, width = height // 2, width // 2
-            self.levels.append(Level(height, width, setting.channels))
+            self.levels.append(Level(height, width))
         self.luma: npt.NDArray[np.uint8] | None = None
         """Of the first frame, at the coarsest level."""
         self.frames = 0

@@ -18,7 +18,7 @@ Mask = npt.NDArray[np.bool_]
 
 CLEAR = 4.5
 """A cell's depth is taken from a level where its highest energy is so many times that of noise alone. With this window the 99th
-percentile of the highest of 24 energies of pure noise is 4.6 times the floor (`stackcore.depth.noise_peak`)."""
+percentile of the highest of 24 energies of pure noise is 4.6 times the floor, for luma (`stackcore.depth.noise_peak`)."""
 
 FAINT = 0.07
 """Where a coarser level is clearer than a fine one by more than this ratio, and disagrees, it is right: beside a bright edge what

@@ -46,7 +46,7 @@ class Unveil:
     passes = 2
 
     def __init__(self, setting: Setting, *, unveil: bool = True, near: str = "auto") -> None:
-        """Reserve the state: about 4 bytes a pixel for the first pass, 11 for the second.
+        """Reserve the state: about 5 bytes a pixel for the first pass; the second takes some 15.
 
         Args:
             setting: what it is made for.
