@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from rigd.config.cross import cross_check
 from rigd.config.devices import KIND_OF_SECTION, driver_section, expand_user, known_options
 from rigd.config.explain import Homes, suggestion, validate
@@ -21,13 +23,14 @@ from rigd.config.model import (
     Preview,
     Rig,
     RigConfig,
-    Section,
     Service,
     Settle,
     Storage,
 )
 from rigd.config.parts import Parts
 from rigd.config.problems import ConfigError, Problem, in_file_order
+from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
+from rigd.config.section import Section
 from rigd.config.source import Source, read_file, read_override
 
 PLAIN_SECTIONS: Mapping[str, type[Section]] = {
@@ -41,8 +44,11 @@ PLAIN_SECTIONS: Mapping[str, type[Section]] = {
     "finish": Finish,
     "storage": Storage,
     "service": Service,
+    "remote": Remote,
+    "mqtt": Mqtt,
+    "homeassistant": HomeAssistant,
 }
-_LEFT_AWAY_WHEN_EMPTY = {"plan", "shutter", "light"}
+_LEFT_AWAY_WHEN_EMPTY = {"plan", "shutter", "light", "mqtt"}
 _STARTS = {
     "rail": "add 'rail:' with 'driver: sim' below it, or another driver of docs/config.md",
     "camera": "add 'camera:' with 'driver: sim' below it, or another driver of docs/config.md",
@@ -137,6 +143,8 @@ def _sections(source: Source, folder: Path | None) -> Parts:
             )
         elif name == "switches":
             sections[name] = _switches(source, {} if data is None else data, folder, homes)
+        elif name == "profiles":
+            sections[name] = _profiles(source, {} if data is None else data, homes)
         else:
             source.problems.append(_unknown_section(source, name, homes))
     storage = sections.get("storage")
@@ -146,7 +154,9 @@ def _sections(source: Source, folder: Path | None) -> Parts:
         if name not in source.data:
             source.problems.append(Problem(source.file, name, 1, 1, f"section '{name}' is missing", fix))
     defaults = {
-        name: model() for name, model in PLAIN_SECTIONS.items() if name not in {"limits", "plan", *sections}
+        name: model()
+        for name, model in PLAIN_SECTIONS.items()
+        if name not in {"limits", "plan", "mqtt", *sections}
     }
     return Parts(source, {**defaults, **sections})
 
@@ -177,6 +187,20 @@ def _switches(source: Source, data: Any, folder: Path | None, homes: Homes) -> d
         name: driver_section(
             source, ("switches", name), "switch", {} if one is None else one, folder=folder, homes=homes
         )
+        for name, one in data.items()
+    }
+    good = {name: one for name, one in found.items() if one is not None}
+    return good if len(good) == len(found) else None
+
+
+def _profiles(source: Source, data: Any, homes: Homes) -> dict[str, BaseModel] | None:
+    if not isinstance(data, Mapping):
+        place = source.value_place(("profiles",))
+        fix = "write a name with settings below it: 'fine: {step_um: 20}'"
+        source.problems.append(Problem.at(place, "profiles", "not a mapping of profiles", fix))
+        return None
+    found = {
+        str(name): validate(Profile, {} if one is None else one, source, ("profiles", name), homes)
         for name, one in data.items()
     }
     good = {name: one for name, one in found.items() if one is not None}

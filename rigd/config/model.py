@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+from pydantic import ConfigDict, Field, SerializeAsAny
 
 from drivers.base import NonNegative, Options, Positive
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
+from rigd.config.section import Section
 
 
 class Rig(Section):
@@ -175,6 +171,8 @@ class Service(Section):
     """Home as soon as the drivers are open."""
     unfinished: Literal["report", "resume"] = "report"
     """What to do at start with a session that was not finished."""
+    state: Path = Path("state")
+    """Folder for what outlives a restart: changed settings, commands acted on. Relative to where rigd is started."""
 
 
 class RigConfig(Section):
@@ -210,6 +208,14 @@ class RigConfig(Section):
     """Where sessions go."""
     service: Service = Service()
     """The daemon as a service."""
+    remote: Remote = Remote()
+    """What is the same for every way to command the rig."""
+    mqtt: Mqtt | None = None
+    """The broker. Left away: none, unless `rigd run --with-broker`."""
+    homeassistant: HomeAssistant = HomeAssistant()
+    """How Home Assistant finds the rig; only with a broker."""
+    profiles: dict[str, Profile] = {}
+    """Named sets of settings, to be chosen by name."""
 
 
 class DriverConfig(Section):

@@ -13,6 +13,7 @@ from rigd.config import fields
 from rigd.config.devices import KIND_OF_SECTION
 from rigd.config.load import PLAIN_SECTIONS
 from rigd.config.model import RigConfig
+from rigd.config.remote import Profile
 from rigd.config.units import shown
 
 _KINDS = {
@@ -58,6 +59,10 @@ def _sections() -> Iterator[str]:
         if name in PLAIN_SECTIONS:
             yield f"{_doc(PLAIN_SECTIONS[name])}\n"
             yield from _table(PLAIN_SECTIONS[name])
+            continue
+        if name == "profiles":
+            yield f"A mapping: a name for each profile, and under it settings. {_doc(Profile)}\n"
+            yield from _table(Profile)
             continue
         names = ", ".join(
             f"[`{entry.name}`](#{_anchor(entry)})" for entry in _entries(KIND_OF_SECTION.get(name, "switch"))

@@ -1,0 +1,1 @@
+"""A broker on loopback, for a bench that has none."""

@@ -1,0 +1,1 @@
+"""`rigctl`: rigs from the command line, over a broker or a Unix socket."""

@@ -1,0 +1,1 @@
+"""How Home Assistant finds a rig: one discovery message, made from what the rig can do."""

@@ -1,0 +1,1 @@
+"""The same messages over a Unix socket, for a bench without a broker."""

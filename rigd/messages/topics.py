@@ -1,0 +1,36 @@
+"""Names of topics. Inside rigd they are relative to `<base>/<rig id>/`; a transport puts that in front."""
+
+from __future__ import annotations
+
+AVAILABILITY = "availability"
+BIRTH = "birth"
+STATE = "state"
+INFO = "info"
+HEALTH = "health"
+SETTINGS = "settings"
+PREVIEW_IMAGE = "preview/image"
+PREVIEW_META = "preview/meta"
+ESTOP = "estop"
+REQUEST = "request/"
+SET = "set/"
+RESPONSE = "response/"
+EVENT = "event/"
+
+ONLINE, OFFLINE = "online", "offline"
+INBOUND = ("request/+", "set/+", ESTOP)
+"""What a rig subscribes to."""
+
+
+def session_frame(session: str) -> str:
+    """Where a session's frames are told."""
+    return f"session/{session}/frame"
+
+
+def session_summary(session: str) -> str:
+    """Where a session's digest is kept."""
+    return f"session/{session}/summary"
+
+
+def rig_prefix(base: str, rig: str) -> str:
+    """What stands before every topic of a rig."""
+    return f"{base}/{rig}/"
