@@ -43,7 +43,9 @@ def small_rig(folder: Path, *overrides: str, text: str = SMALL) -> RigConfig:
     """A rig of 12 tiny frames whose sessions go into `folder`."""
     path = folder / "rig.yaml"
     path.write_text(text)
-    return load(path, [f"storage.sessions={folder / 'sessions'}", *overrides])
+    return load(
+        path, [f"storage.sessions={folder / 'sessions'}", f"service.state={folder / 'state'}", *overrides]
+    )
 
 
 @dataclass
