@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rigd.messages import reports
 from rigd.messages.base import Finite, Inward, Name, Outward, PositionUm, Transaction, Utc
@@ -63,10 +63,18 @@ class NoParams(Inward):
 class Jog(Inward):
     """A slow, bounded move, also before home is known. Stops by itself unless renewed."""
 
-    distance_um: Annotated[Finite, Field(ge=-100_000, le=100_000)]
-    """How far; positive toward the subject. The rig's config bounds it further."""
+    distance_um: Annotated[Finite, Field(ge=-100_000, le=100_000)] | None = None
+    """How far; positive toward the subject. The rig's config bounds it further. Needed, unless `nudge` is given."""
+    nudge: Literal["toward", "away"] | None = None
+    """In place of a distance: as far as the setting `jog_um` says, toward the subject or away from it. For buttons that always send the same."""
     hold_s: Annotated[Finite, Field(gt=0, le=60)] | None = None
     """It stops this long after it was begun or last renewed (`jog.renew`). Default and bound: the config's `remote.jog_hold_s`."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Jog:
+        if (self.distance_um is None) == (self.nudge is None):
+            raise ValueError("either `distance_um` or `nudge`, and not both")
+        return self
 
 
 class JogRenew(Inward):
