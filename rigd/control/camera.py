@@ -38,8 +38,8 @@ class CameraControl:
         self.camera = camera
         self._clock = clock
         self._worker = Worker("camera", clock)
-        self._exposure_timeout_s = exposure_timeout_s
-        self._transfer_timeout_s = transfer_timeout_s
+        self.exposure_timeout_s = exposure_timeout_s
+        self.transfer_timeout_s = transfer_timeout_s
         # A deadline counts from when the camera is free: an exposure behind a slow transfer is not a hanging camera.
         self._turn = asyncio.Lock()
         self._exposing = False
@@ -64,7 +64,7 @@ class CameraControl:
         """One exposure. Raises `CameraTimeout` after the deadline; the camera has been restarted by then."""
         capabilities = self.camera.capabilities
         ahead_s = max(0.0, not_before_s - self._clock.now())
-        limit_s = ahead_s + capabilities.exposure_s + capabilities.overhead_s + self._exposure_timeout_s
+        limit_s = ahead_s + capabilities.exposure_s + capabilities.overhead_s + self.exposure_timeout_s
         asked = self._given_up
         async with self._turn:
             if asked != self._given_up:
@@ -79,7 +79,7 @@ class CameraControl:
     async def fetch(self, exposure: Exposure) -> FrameData:
         """A picture's data. Raises `CameraTimeout` after the deadline; the camera has been restarted by then."""
         async with self._turn:
-            return await self._within(self._transfer_timeout_s, self.camera.fetch, exposure)
+            return await self._within(self.transfer_timeout_s, self.camera.fetch, exposure)
 
     def give_up_exposure(self) -> None:
         """End a running exposure, or one that waits for a transfer to end; transfers go on. Returns at once."""

@@ -9,21 +9,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from drivers.base import CameraTimeout, DriverError
-from rigd.control.hands import Hands, OpenPipeline
+from rigd.control.hands import Hands
 from rigd.control.notices import Changed, Listener, Merged, Notice
 from rigd.control.rail import GivenUp, MotionFailed, RailAlarm
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
 from rigd.machine import refusal, step
 from rigd.machine.kinds import Event
-from rigd.machine.state import Mode, Stack, State
+from rigd.machine.state import Mode, State
 
 log = logging.getLogger(__name__)
 
 WATCH_S = 0.5
 """How often a rail at rest is looked at: an unplugged port is named within a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An event in the queue, and who waits for what becomes of it."""
+
+    event: Event
+    reply: asyncio.Future[str | None] | None = None
+    taken: Callable[[], None] | None = None
 
 
 class Controller:
@@ -49,7 +59,7 @@ class Controller:
         hands.tell = self._hand_out
         self._on_progress = on_progress
         self._progress_s = progress_s
-        self._queue: asyncio.Queue[tuple[Event, asyncio.Future[str | None] | None]] = asyncio.Queue()
+        self._queue: asyncio.Queue[_Asked] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[Listener] = []
         self._changed = asyncio.Condition()
@@ -60,24 +70,22 @@ class Controller:
         """Have every notice handed to this function, on the loop."""
         self._listeners.append(listener)
 
-    async def command(self, event: Event) -> str | None:
-        """Put a command to the machine; why it was refused, or None when it was taken."""
+    async def command(self, event: Event, taken: Callable[[], None] | None = None) -> str | None:
+        """Put a command to the machine; why it was refused, or None when it was taken.
+
+        `taken` is called when it was, before anything that it leads to begins: of two who ask at once each has its own.
+        """
         reply: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait((event, reply))
+        self._queue.put_nowait(_Asked(event, reply, taken))
         return await reply
 
     def post(self, event: Event) -> None:
         """Put an event to the machine and wait for nothing. On the loop's thread."""
-        self._queue.put_nowait((event, None))
+        self._queue.put_nowait(_Asked(event))
 
     def merged(self, frames: int) -> None:
         """The preview shows so many frames. For the pipeline; on the loop's thread."""
         self._hand_out(Merged(frames))
-
-    async def start_stack(self, stack: Stack, open_pipeline: OpenPipeline) -> str | None:
-        """Capture a stack; `open_pipeline` makes or opens its session when the machine says so. Why refused, or None."""
-        self.hands.open_pipeline = open_pipeline
-        return await self.command(ev.StartStack(stack))
 
     async def reached(self, *modes: Mode) -> State:
         """Wait until the machine is in one of these modes."""
@@ -113,14 +121,16 @@ class Controller:
     async def _handle_next(self) -> None:
         try:
             async with asyncio.timeout(self._progress_s):
-                event, reply = await self._queue.get()
+                asked = await self._queue.get()
         except TimeoutError:
             return
-        before = self.state
+        before, event, reply = self.state, asked.event, asked.reply
         self.state, effects = step(before, event)
         reason = refusal(effects)
         if reason is not None:
             log.info("refused: %s", reason)
+        elif asked.taken is not None:
+            asked.taken()
         for effect in effects:
             self._begin(effect)
         if reply is not None and not reply.cancelled():

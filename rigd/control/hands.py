@@ -9,13 +9,14 @@ from typing import Any
 from drivers.base import Exposure, Light, NoResponse
 from drivers.clock import Clock
 from rigd.control.camera import CameraControl
-from rigd.control.notices import Accepted, Closed, Notice, Rejected
+from rigd.control.notices import Accepted, Closed, Notice, Opened, Rejected
 from rigd.control.pipeline import Pipeline
 from rigd.control.rail import RailControl
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
 from rigd.machine.kinds import Event
 from rigd.preview import Results
+from rigd.session import Session
 from rigd.workers import Worker
 
 OPEN_LIMIT_S = 300.0
@@ -55,7 +56,8 @@ class Hands:
         self.rail = rail
         self.camera = camera
         self._light = light
-        self._settle_s = settle_s
+        self.settle_s = settle_s
+        """The settle after each move."""
         self._jog_speed_um_per_s = jog_speed_um_per_s
         self.store = store
         self._clock = clock
@@ -91,7 +93,7 @@ class Hands:
                 return self._jog(effect, self.rail.ticket)
             case fx.BeginSession():
                 self._begun = asyncio.Event()
-                return self._begin_session(effect, self._begun)
+                return self._begin_session(effect, self._begun, self.open_pipeline)
             case _:
                 handler: Callable[[Any], Awaitable[Event | None]] = self._handlers()[type(effect)]
                 return handler(effect)
@@ -149,7 +151,7 @@ class Hands:
         return ev.Released(effect.serial)
 
     async def _settle(self, effect: fx.WaitSettled) -> Event:
-        settled_s = effect.moved_s + self._settle_s
+        settled_s = effect.moved_s + self.settle_s
         await asyncio.sleep(max(0.0, settled_s - self._clock.now()))
         return ev.Settled(effect.serial, settled_s)
 
@@ -178,15 +180,18 @@ class Hands:
         self.tell(Rejected(effect.frame, effect.reason))
         await self.pipeline.reject(effect)
 
-    async def _begin_session(self, effect: fx.BeginSession, begun: asyncio.Event) -> Event:
-        assert self.open_pipeline is not None
+    async def _begin_session(
+        self, effect: fx.BeginSession, begun: asyncio.Event, open_pipeline: OpenPipeline | None
+    ) -> Event:
+        assert open_pipeline is not None
         self.results = self._home_error = None  # those of an earlier stack are not this one's
         try:
-            self.pipeline = await self.open_pipeline()
+            self.pipeline = await open_pipeline()
             if self._light is not None:
                 await self.store.run(self._light.on)
         finally:
             begun.set()
+        self.tell(opened(self.pipeline.session))
         return ev.SessionReady(effect.serial)
 
     async def _note_session(self, effect: fx.NoteSession) -> None:
@@ -223,7 +228,21 @@ class Hands:
                     await self.store.run(self._light.off)
             finally:
                 pipeline.session.close()
-                self.tell(Closed(outcome, why, self.results, self._home_error))
+                session_id = pipeline.session.id
+                self.tell(Closed(outcome, why, self.results, self._home_error, session_id=session_id))
+
+
+def opened(session: Session) -> Opened:
+    """The notice that a session is open."""
+    manifest = session.manifest
+    return Opened(
+        session.id,
+        manifest["name"],
+        session.path,
+        session.plan.frames,
+        len(session.frames),
+        manifest["created"],
+    )
 
 
 async def complete(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from rigd.machine.kinds import Event
 from rigd.machine.state import State
@@ -17,6 +18,21 @@ class Changed:
 
     state: State
     event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session is begun or gone on with; no frame of this run is there yet."""
+
+    session_id: str
+    name: str
+    path: Path
+    frames: int
+    """How many it will have."""
+    done: int
+    """How many it has already."""
+    created: str
+    """ISO 8601, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,7 @@ class Closed:
     results: Results | None
     home_error: int | None = None
     """Microsteps by which home was off when it was found again at the end; None when it was not looked for."""
+    session_id: str = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +71,5 @@ class Merged:
     frames: int
 
 
-Notice = Changed | Accepted | Rejected | Closed | Merged
+Notice = Changed | Opened | Accepted | Rejected | Closed | Merged
 Listener = Callable[[Notice], None]

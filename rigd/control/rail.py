@@ -60,17 +60,19 @@ class RailControl:
         self._urgent = Worker("rail-stop", clock)
         self._ticket = 0
         self._halting = False
+        self.now: RailStatus | None = None
+        """The newest that was heard of it, also while it moves; None before the first word."""
         self.home_error: int | None = None
         """Microsteps between where home was expected and where the last homing found it."""
 
     async def open(self) -> RailStatus:
         """Open the driver where it does not answer already; the status it has then."""
         try:
-            return await self._worker.run(self.rail.poll)
+            return await self.poll()
         except DriverError:
             await self._worker.run(self.rail.close)
         await self._worker.run(self.rail.open)
-        return await self._worker.run(self.rail.poll)
+        return await self.poll()
 
     @property
     def ticket(self) -> int:
@@ -93,7 +95,7 @@ class RailControl:
 
     async def move(self, target: int, ticket: int) -> tuple[int | None, float]:
         """Move, and wait for the end of motion: position and time. Raises `DriverError`, `RailAlarm` or `GivenUp`."""
-        before = await self._worker.run(self.rail.poll)
+        before = await self.poll()
         distance = target - (before.position or 0)
         expected_s = await self._worker.run(self.rail.move_time_s, distance)
         started_s = self._clock.now()
@@ -121,10 +123,12 @@ class RailControl:
     async def release(self) -> None:
         """Switch the motor off."""
         await self._worker.run(self.rail.release)
+        await self.poll()
 
     async def poll(self) -> RailStatus:
         """Where it is."""
-        return await self._worker.run(self.rail.poll)
+        self.now = await self._worker.run(self.rail.poll)
+        return self.now
 
     async def close(self) -> None:
         """Close the driver and end both threads; a rail that hangs is left behind. Raises `DriverError`."""
@@ -158,7 +162,7 @@ class RailControl:
     ) -> RailStatus:
         """Look at the rail until it stands. Rarely while it should be moving, often when it should be there."""
         while True:
-            status = await self._worker.run(self.rail.poll)
+            status = await self.poll()
             if ticket != self._ticket:
                 raise GivenUp
             if status.alarm is not None:
