@@ -51,7 +51,6 @@ def discovery(info: Info, base: str, *, motion: bool) -> dict[str, Any]:
                 "payload_not_available": topics.OFFLINE,
             }
         ],
-        "qos": 1,
         "cmps": {
             key: _placed(entity, here, f"rigd_{info.rig}_{key}")
             for key, entity in all_entities(info, motion=motion).items()
@@ -60,7 +59,7 @@ def discovery(info: Info, base: str, *, motion: bool) -> dict[str, Any]:
 
 
 def all_entities(info: Info, *, motion: bool) -> dict[str, Entity]:
-    """Every entity by its key, with topics relative to the rig's own."""
+    """Every entity by its key, with topics relative to the rig's own. One with nothing but its platform is to be removed."""
     return {
         **entities.buttons(info, motion=motion),
         **entities.numbers(info),
@@ -72,5 +71,8 @@ def all_entities(info: Info, *, motion: bool) -> dict[str, Entity]:
 
 
 def _placed(entity: Entity, here: str, unique_id: str) -> Entity:
+    if set(entity) == {"p"}:
+        return entity
     whole = {key: f"{here}{value}" if key in TOPIC_KEYS else value for key, value in entity.items()}
-    return {**whole, "unique_id": unique_id}
+    # Home Assistant 2025.4 takes a `qos` for the whole document, and does not use it.
+    return {**whole, "qos": 1, "unique_id": unique_id}

@@ -28,7 +28,19 @@ LONGEST_STATE = 255
 
 def buttons(info: Info, *, motion: bool) -> dict[str, Entity]:
     """What can be pressed. Those that let the rail move are there with `motion` only; `identify` only where there is a light."""
-    pressed = {
+    moving = {
+        "home": _button("Home", "home", "mdi:home-import-outline"),
+        "start": _button("Start", "session.start", "mdi:play"),
+        "resume": _button("Resume", "session.resume", "mdi:play-pause"),
+        "jog_toward": _button("Jog toward", "jog", "mdi:chevron-right", _nudge(info, "toward")),
+        "jog_away": _button("Jog away", "jog", "mdi:chevron-left", _nudge(info, "away")),
+    }
+    blinking = {
+        "identify": _button(
+            "Identify", "identify", None, device_class="identify", entity_category="diagnostic"
+        )
+    }
+    return {
         "stop": _button("Stop", "stop", "mdi:stop"),
         "mark_near": _button("Mark near", "mark_near", "mdi:ray-start"),
         "mark_far": _button("Mark far", "mark_far", "mdi:ray-end"),
@@ -36,20 +48,14 @@ def buttons(info: Info, *, motion: bool) -> dict[str, Entity]:
         "abort": _button("Abort", "session.abort", "mdi:close-octagon"),
         "test_shot": _button("Test shot", "capture.test", "mdi:camera"),
         "clear_fault": _button("Clear fault", "fault.clear", "mdi:alert-remove"),
+        **(moving if motion else _taken_away(moving)),
+        **(blinking if info.light else _taken_away(blinking)),
     }
-    if info.light:
-        pressed["identify"] = _button(
-            "Identify", "identify", None, device_class="identify", entity_category="diagnostic"
-        )
-    if motion:
-        pressed |= {
-            "home": _button("Home", "home", "mdi:home-import-outline"),
-            "start": _button("Start", "session.start", "mdi:play"),
-            "resume": _button("Resume", "session.resume", "mdi:play-pause"),
-            "jog_toward": _button("Jog toward", "jog", "mdi:chevron-right", _nudge(info, "toward")),
-            "jog_away": _button("Jog away", "jog", "mdi:chevron-left", _nudge(info, "away")),
-        }
-    return pressed
+
+
+def _taken_away(entities: dict[str, Entity]) -> dict[str, Entity]:
+    # An entity that is left out of a later document stays in Home Assistant; one with its platform alone is removed.
+    return {key: {"p": entity["p"]} for key, entity in entities.items()}
 
 
 def _button(name: str, verb: str, icon: str | None, payload: str = PRESS, **more: Any) -> Entity:
