@@ -11,15 +11,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from drivers.base import Switch
 from drivers.clock import Clock
 from rigd.config import RigConfig
 from rigd.control.camera import CameraControl
 from rigd.control.controller import Controller
 from rigd.control.hands import Hands
+from rigd.control.lamp import Lamp
 from rigd.control.rail import RailControl
+from rigd.control.switches import watch_switches
 from rigd.machine import events as ev
-from rigd.machine.state import Mode, State
+from rigd.machine.state import State
 from rigd.parts import make_parts
 from rigd.planning import rail_facts
 from rigd.rig import HALTED, RESTING, Refused, Rig, RigFault
@@ -60,6 +61,7 @@ async def open_rig(
         RigFault: a driver cannot be opened.
     """
     parts = make_parts(config, clock)
+    store = Worker("store", clock)
     controller = Controller(
         State(rail=rail_facts(config, parts.rail.capabilities.microstep_um)),
         Hands(
@@ -70,10 +72,10 @@ async def open_rig(
                 exposure_timeout_s=config.capture.exposure_timeout_s,
                 transfer_timeout_s=config.capture.transfer_timeout_s,
             ),
-            light=parts.light,
+            lamp=Lamp(parts.light, store),
             settle_s=config.settle.fixed_s,
             jog_speed_um_per_s=config.jog.speed_um_per_s,
-            store=Worker("store", clock),
+            store=store,
             clock=clock,
         ),
         on_progress=on_progress,
@@ -81,7 +83,7 @@ async def open_rig(
     )
     rig = Rig(config, parts, controller, clock)
     running = asyncio.create_task(controller.run())
-    watching = asyncio.create_task(_watch_switches(parts.switches, controller, clock))
+    watching = asyncio.create_task(watch_switches(parts.switches, controller, clock))
     tie = _Tie(asyncio.current_task(), running, watching)
     try:
         await rig.command(ev.Connect())
@@ -128,20 +130,3 @@ class _Tie:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if self._body is not None and not task.cancelled() and task.exception() is not None:
             self._body.cancel()
-
-
-async def _watch_switches(switches: dict[str, Switch], controller: Controller, clock: Clock) -> None:
-    """Look at the e-stop contact; pressed, it stops everything for as long as it is."""
-    estop = switches.get(ESTOP_SWITCH)
-    if estop is None:
-        return
-    worker = Worker("switches", clock)
-    try:
-        await worker.run(estop.open)
-        while True:
-            if await worker.run(estop.pressed) and controller.state.mode is not Mode.ESTOPPED:
-                controller.post(ev.EStop("the e-stop is pressed"))
-            await asyncio.sleep(SWITCH_WATCH_S)
-    finally:
-        await asyncio.shield(worker.run(estop.close))
-        worker.close()

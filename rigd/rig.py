@@ -15,6 +15,8 @@ from rigd.control.controller import Controller
 from rigd.control.hands import complete, opened
 from rigd.control.notices import Closed
 from rigd.control.pipeline import Pipeline
+from rigd.control.rail import GivenUp
+from rigd.control.testshot import ShotFailed, TestPicture, TestShooting
 from rigd.machine import events as ev
 from rigd.machine.kinds import Event
 from rigd.machine.state import Mode, Stack, State
@@ -35,7 +37,7 @@ HALTED = (Mode.FAULT, Mode.ESTOPPED)
 
 
 class RigFault(Exception):
-    """The rig stopped with a fault: what, and what to do next."""
+    """The rig stopped with a fault, or a part of it failed: what, and what to do next."""
 
     def __init__(self, code: str, message: str, next_step: str) -> None:
         super().__init__(f"{message}. Next: {next_step}")
@@ -158,6 +160,51 @@ class Rig:
         stack = stack_of(self.config, session.plan, done, max(done) if done else None)
         return await self._start(stack, lambda: session, self.config)
 
+    async def test_shot(self) -> TestPicture:
+        """Take one picture where the rail stands, after the settle, and look at it. No session is made.
+
+        Raises:
+            Refused: not possible now, or stopped.
+            RigFault: the rig stopped with a fault, or (`camera`) no picture was to be had from a rig that is well.
+        """
+        hands, clock = self.controller.hands, self._clock
+        shooting = TestShooting(
+            camera=hands.camera,
+            lamp=hands.lamp,
+            decoder=self._decoder(),
+            checks=self.config.capture.checks,
+            store=self._store,
+            settle_s=hands.settle_s,
+            clock=clock,
+        )
+
+        def taken() -> None:
+            hands.shooting = shooting
+
+        if (reason := await self.controller.command(ev.TestShot(), taken)) is not None:
+            raise Refused(reason)
+        await asyncio.wait({shooting.picture})
+        await self.controller.reached(*(mode for mode in Mode if mode is not Mode.TESTING))
+        try:
+            return shooting.picture.result()
+        except ShotFailed as error:
+            raise RigFault("camera", str(error), "look at the camera, then try again") from error
+        except GivenUp:
+            self.raise_fault(await self.controller.reached(*RESTING))
+            raise Refused("the test shot was stopped") from None
+
+    async def identify(self, seconds: float) -> None:
+        """Blink the light. Raises `Refused`, and `RigFault` when the light fails."""
+        lamp = self.controller.hands.lamp
+        if self.state.stack is not None or self.state.mode in {Mode.TESTING, Mode.OFFLINE}:
+            raise Refused(f"the light cannot blink while {self.state.mode}")
+        if lamp.problem is not None:
+            raise Refused(lamp.problem)
+        try:
+            await lamp.blink(seconds)
+        except DriverError as error:
+            raise RigFault("light", str(error), "look at the light and its cable") from error
+
     async def ended(self) -> State:
         """Wait until a stack is over, paused or halted."""
         return await self.controller.reached(*RESTING, Mode.PAUSED)
@@ -224,13 +271,15 @@ class Rig:
             raise Refused(reason)
         return await started
 
-    def _pipeline(self, session: Session) -> Pipeline:
+    def _decoder(self) -> Decoder:
         capabilities = self.parts.camera.capabilities
-        preview_config = self.config.preview
-        decoder = Decoder.for_size(capabilities.width, capabilities.height, preview_config.max_megapixels)
+        return Decoder.for_size(capabilities.width, capabilities.height, self.config.preview.max_megapixels)
+
+    def _pipeline(self, session: Session) -> Pipeline:
+        decoder = self._decoder()
         return Pipeline(
             session=session,
-            preview=Preview(session, decoder, preview_config, self._clock),
+            preview=Preview(session, decoder, self.config.preview, self._clock),
             camera=self.controller.hands.camera,
             decoder=decoder,
             checks=self.config.capture.checks,

@@ -15,6 +15,7 @@ from drivers.base import CameraTimeout, DriverError
 from rigd.control.hands import Hands
 from rigd.control.notices import Changed, Listener, Merged, Notice
 from rigd.control.rail import GivenUp, MotionFailed, RailAlarm
+from rigd.control.testshot import ShotFailed
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
 from rigd.machine import refusal, step
@@ -153,6 +154,8 @@ class Controller:
             answer = await act
         except CameraTimeout as error:
             answer = ev.Failed(effect.serial, str(error), "camera", frame_only=True)
+        except ShotFailed as error:
+            answer = ev.Failed(effect.serial, str(error), "camera", frame_only=True)
         except GivenUp:
             return
         except RailAlarm as error:
@@ -199,17 +202,20 @@ class Controller:
 
     async def _watch_rail(self) -> None:
         """Notice what happens to a rail at rest: unplugged, reset, a limit pressed by hand."""
-        known = {Mode.IDLE, Mode.PAUSED}
+        known = {Mode.IDLE, Mode.PAUSED, Mode.TESTING}
         while True:
             await asyncio.sleep(WATCH_S)
-            if self.state.mode not in known:
+            # Where the position is not known nothing can be held against it: a limit may be pressed until home is found.
+            if self.state.mode not in known or not self.state.homed:
                 continue
             try:
                 status = await self.hands.rail.poll()
             except (DriverError, OSError) as error:
                 self.post(ev.RailLost(str(error)))
                 continue
-            if self.state.mode in known and status.alarm is not None:
+            if self.state.mode not in known or not self.state.homed:
+                continue
+            if status.alarm is not None:
                 self.post(ev.LimitHit(status.alarm))
-            elif self.state.mode in known and self.state.homed and status.position is None:
+            elif status.position is None:
                 self.post(ev.RailLost("the rail has lost its position"))

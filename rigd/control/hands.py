@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from drivers.base import Exposure, Light, NoResponse
+from drivers.base import Exposure, NoResponse
 from drivers.clock import Clock
 from rigd.control.camera import CameraControl
+from rigd.control.lamp import Lamp
 from rigd.control.notices import Accepted, Closed, Notice, Opened, Rejected
 from rigd.control.pipeline import Pipeline
 from rigd.control.rail import RailControl
+from rigd.control.testshot import ShotFailed, TestShooting
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
 from rigd.machine.kinds import Event
@@ -29,7 +31,7 @@ class Hands:
     """Carries effects out. Each handler answers with an event, or None where nobody waits for one.
 
     Args:
-        rail, camera, light: what the effects act on.
+        rail, camera, lamp: what the effects act on.
         settle_s: the settle after each move.
         jog_speed_um_per_s: of jogs.
         store: the worker for slow files.
@@ -41,7 +43,7 @@ class Hands:
         *,
         rail: RailControl,
         camera: CameraControl,
-        light: Light | None,
+        lamp: Lamp,
         settle_s: float,
         jog_speed_um_per_s: float,
         store: Worker,
@@ -49,13 +51,15 @@ class Hands:
     ) -> None:
         self.open_pipeline: OpenPipeline | None = None
         """Makes or opens the session of the next stack."""
+        self.shooting: TestShooting | None = None
+        """Takes the next test shot, or the one under way."""
         self.pipeline: Pipeline | None = None
         """Of the stack under way."""
         self.results: Results | None = None
         """Of the last stack that was finished."""
         self.rail = rail
         self.camera = camera
-        self._light = light
+        self.lamp = lamp
         self.settle_s = settle_s
         """The settle after each move."""
         self._jog_speed_um_per_s = jog_speed_um_per_s
@@ -67,6 +71,8 @@ class Hands:
         self._begun = asyncio.Event()
         self._begun.set()
         self._home_error: int | None = None
+        # A cleared e-stop opens what the start may still be opening.
+        self._opening = asyncio.Lock()
 
     def begin(self, effect: fx.Effect) -> Awaitable[Event | None] | None:
         """The coroutine for an effect, None for one that asks for nothing. Which exposure is meant is settled here, at once."""
@@ -84,6 +90,8 @@ class Hands:
             case fx.StopRail() | fx.HaltRail():
                 self.rail.give_up(halting=isinstance(effect, fx.HaltRail))
                 self.camera.give_up_exposure()
+                if self.shooting is not None:
+                    self.shooting.give_up()
                 return self._stop(effect) if isinstance(effect, fx.StopRail) else self.halt()
             case fx.StartHoming():
                 return self._home(effect, self.rail.ticket)
@@ -91,6 +99,8 @@ class Hands:
                 return self._move(effect, self.rail.ticket)
             case fx.JogRail():
                 return self._jog(effect, self.rail.ticket)
+            case fx.TakeTestShot():
+                return self._test_shot(effect, self.shooting)
             case fx.BeginSession():
                 self._begun = asyncio.Event()
                 return self._begin_session(effect, self._begun, self.open_pipeline)
@@ -113,11 +123,10 @@ class Hands:
     async def _open(self, effect: fx.OpenDrivers) -> Event:
         opening = asyncio.timeout(OPEN_LIMIT_S)
         try:
-            async with opening:
+            async with opening, self._opening:
                 status = await self.rail.open()
                 await self.camera.open()
-                if self._light is not None:
-                    await self.store.run(self._light.open)
+                await self.lamp.open()
         except TimeoutError:
             if not opening.expired():
                 raise
@@ -155,6 +164,12 @@ class Hands:
         await asyncio.sleep(max(0.0, settled_s - self._clock.now()))
         return ev.Settled(effect.serial, settled_s)
 
+    async def _test_shot(self, effect: fx.TakeTestShot, shooting: TestShooting | None) -> Event:
+        if shooting is None or shooting.picture.done():
+            raise ShotFailed("nobody waits for the picture")
+        await shooting.take(self.rail, effect.position)
+        return ev.TestTaken(effect.serial)
+
     # ------------------------------------------------------------------------------------------------ the stack's effects
 
     async def _expose(self, effect: fx.Expose) -> Event:
@@ -187,8 +202,7 @@ class Hands:
         self.results = self._home_error = None  # those of an earlier stack are not this one's
         try:
             self.pipeline = await open_pipeline()
-            if self._light is not None:
-                await self.store.run(self._light.on)
+            await self.lamp.on(self.pipeline)
         finally:
             begun.set()
         self.tell(opened(self.pipeline.session))
@@ -224,8 +238,7 @@ class Hands:
             await pipeline.leave()
         finally:
             try:
-                if self._light is not None:
-                    await self.store.run(self._light.off)
+                await self.lamp.off(pipeline)
             finally:
                 pipeline.session.close()
                 session_id = pipeline.session.id

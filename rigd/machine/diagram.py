@@ -27,7 +27,7 @@ def mermaid() -> str:
     lines += [
         "    note right of estopped: e-stop leads here from every mode",
         "    note right of fault: a limit switch or a lost controller leads here from every mode but estopped",
-        "    note right of stopping: stop leads here from every mode in which something moves",
+        "    note right of stopping: stop leads here from every mode in which something moves or is exposed",
     ]
     return "\n".join(lines) + "\n"
 

@@ -97,6 +97,15 @@ class Expose(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class TakeTestShot(Effect):
+    """Wait until the rig has stood still for the settle, take a picture, fetch it and look at it. No session knows of it."""
+
+    answer: ClassVar = ev.TestTaken
+    position: int | None
+    """Where the rail stands; None: not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessFrame(Effect):
     """Fetch, check, store and merge the picture of the exposure with serial `exposure`."""
 

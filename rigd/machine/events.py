@@ -33,6 +33,11 @@ class Jog(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TestShot(Event):
+    """Command: take one picture where the rail stands, outside of any stack; also before home is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class StartStack(Event):
     """Command: capture a stack. A resumed one lacks some frames and has a frame to compare."""
 
@@ -75,6 +80,13 @@ class EStop(Event):
     """Command or switch: stop everything at once; obeyed in every mode."""
 
     why: str = "emergency stop"
+    held: bool = False
+    """It is a contact, and it stays pressed until `EStopReleased`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EStopReleased(Event):
+    """Switch: the contact of the e-stop is open again. Nothing moves by that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,11 @@ class ShutterClosed(Answer):
     start_s: float
     end_s: float
     sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class TestTaken(Answer):
+    """A picture outside of any stack is here and has been looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,8 +102,13 @@ def release(state: State, _: ev.Release) -> Step:
     return at_rest(with_position(state, None)), (effect,)
 
 
+def take_test_shot(state: State, _: ev.TestShot) -> Step:
+    """Take one picture where the rail stands; nothing moves until it is here."""
+    return ask(replace(state, mode=Mode.TESTING), fx.TakeTestShot, position=state.position)
+
+
 def stop_motion(state: State, _: ev.Stop) -> Step:
-    """Decelerate now."""
+    """Decelerate now. An open exposure is given up."""
     return ask(replace(state, mode=Mode.STOPPING), fx.StopRail)
 
 
@@ -115,13 +120,23 @@ def stop_again(state: State, _: ev.Stop) -> Step:
 
 def estop(state: State, event: ev.EStop) -> Step:
     """Stop at once; the position is unknown from here."""
+    state = replace(state, estop_held=state.estop_held or event.held)
     return _drop_everything(
         state, Mode.ESTOPPED, Fault("estop", event.why, "release the e-stop, clear it, then home")
     )
 
 
+def estop_released(state: State, _: ev.EStopReleased) -> Step:
+    """The contact is open again: from now on the e-stop can be cleared."""
+    if not state.estop_held:
+        return refuse(state, "the e-stop is not pressed")
+    return replace(state, estop_held=False), ()
+
+
 def clear_fault(state: State, _: ev.ClearFault) -> Step:
     """It is safe again: open whatever is not open. The position stays unknown until home is found."""
+    if state.estop_held:
+        return refuse(state, "the e-stop is still pressed: release it, then clear it")
     return ask(replace(state, mode=Mode.OFFLINE, fault=None), fx.OpenDrivers)
 
 
@@ -188,6 +203,16 @@ def motion_ended(state: State, event: ev.MotionEnded) -> Step:
             ev.Failed(event.serial, f"the rail stopped at {event.position}, not {state.target}", "rail"),
         )
     return at_rest(at_place(state, event.position)), ()
+
+
+def shot_taken(state: State, _: ev.TestTaken) -> Step:
+    """The picture is here."""
+    return at_rest(state), ()
+
+
+def shot_failed(state: State, event: ev.Failed) -> Step:
+    """A picture that could not be taken is no fault of the rig; anything else is."""
+    return (at_rest(state), ()) if event.frame_only else failed(state, event)
 
 
 def stopped(state: State, event: ev.Stopped) -> Step:

@@ -17,6 +17,8 @@ class Mode(enum.StrEnum):
     HOMING = "homing"
     IDLE = "idle"
     MOVING = "moving"
+    TESTING = "testing"
+    """One picture outside of any stack."""
     CAPTURING = "capturing"
     PAUSED = "paused"
     STOPPING = "stopping"
@@ -172,6 +174,8 @@ class State:
     """Microsteps travelled since the last reversal, signed: shows on which side the backlash lies."""
     stack: Stack | None = None
     fault: Fault | None = None
+    estop_held: bool = False
+    """Whether the contact of the e-stop is pressed: nothing is cleared while it is."""
 
     @property
     def homed(self) -> bool:

@@ -11,7 +11,8 @@ The rules that hold in every reachable state, each of them a property test:
 4. every frame of a stack is approached from the same side by more than the backlash;
 5. stop, e-stop, limit switch and a lost controller are obeyed in every mode; after the last three the position is unknown;
 6. an event that is not valid changes nothing and says why; a late answer is ignored;
-7. from every state there is a way back to idle, or to a fault that names what to do next.
+7. from every state there is a way back to idle, or to a fault that names what to do next;
+8. while the contact of the e-stop is pressed the rig stays stopped, whatever is asked.
 """
 
 from __future__ import annotations
@@ -63,6 +64,12 @@ TABLE: dict[tuple[Mode, type[Event]], Rule] = {
     (M.UNHOMED, ev.Release): rule(motion.release, M.UNHOMED),
     (M.MOVING, ev.MotionEnded): rule(motion.motion_ended, M.IDLE, M.UNHOMED, M.FAULT),
     (M.MOVING, ev.Failed): rule(motion.failed, M.FAULT),
+    # One picture outside of any stack
+    (M.IDLE, ev.TestShot): rule(motion.take_test_shot, M.TESTING),
+    (M.UNHOMED, ev.TestShot): rule(motion.take_test_shot, M.TESTING),
+    (M.TESTING, ev.TestTaken): rule(motion.shot_taken, *RESTING),
+    (M.TESTING, ev.Failed): rule(motion.shot_failed, *RESTING, M.FAULT),
+    (M.TESTING, ev.Stop): rule(motion.stop_motion, M.STOPPING),
     # A stack
     (M.IDLE, ev.StartStack): rule(stack.start, M.CAPTURING),
     (M.CAPTURING, ev.SessionReady): rule(stack.session_ready, M.CAPTURING, M.PAUSED),
@@ -108,6 +115,7 @@ TABLE: dict[tuple[Mode, type[Event]], Rule] = {
     **{(mode, ev.RailLost): rule(motion.rail_lost, M.FAULT) for mode in Mode if mode is not M.ESTOPPED},
     (M.ESTOPPED, ev.LimitHit): rule(motion.note_alarm_estopped, M.ESTOPPED),
     (M.ESTOPPED, ev.RailLost): rule(motion.note_alarm_estopped, M.ESTOPPED),
+    (M.ESTOPPED, ev.EStopReleased): rule(motion.estop_released, M.ESTOPPED),
     (M.ESTOPPED, ev.ClearFault): rule(motion.clear_fault, M.OFFLINE),
     (M.FAULT, ev.ClearFault): rule(motion.clear_fault, M.OFFLINE),
 }
@@ -158,6 +166,7 @@ def _way_to_rest(state: State) -> str:
         M.UNHOMED: "home first",
         M.HOMING: "wait or stop it",
         M.MOVING: "wait or stop it",
+        M.TESTING: "wait for the picture or stop it",
         M.CAPTURING: "wait for the stack or abort it",
         M.PAUSED: "resume or abort the stack first",
         M.STOPPING: "wait until it stands",

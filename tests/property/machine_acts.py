@@ -88,6 +88,25 @@ def jog(world: World, choices: Choices) -> None:
     world.send(ev.Jog(choices.between(-60, 60)))
 
 
+def test_shot(world: World, choices: Choices) -> None:
+    """A picture outside of any stack, whatever is going on."""
+    world.send(ev.TestShot())
+
+
+def try_out(world: World, choices: Choices) -> None:
+    """A picture where the rail stands, and sometimes trouble before it is there."""
+    if world.state.mode in {Mode.UNHOMED, Mode.IDLE}:
+        test_shot(world, choices)
+        trouble = (command, alarm, mishap, finish, work, nonsense, contact)
+        choices.pick(trouble)(world, choices)
+
+
+def contact(world: World, choices: Choices) -> None:
+    """The contact of the e-stop is pressed, or released; both may be told more than once."""
+    held = world.state.estop_held
+    world.send(choices.pick([ev.EStopReleased(), ev.EStopReleased() if held else ev.EStop(held=True)]))
+
+
 def start(world: World, choices: Choices) -> None:
     """Start a stack, whatever is going on."""
     if stack := random_stack(choices):
@@ -171,7 +190,7 @@ def rescue(world: World, choices: Choices) -> None:
 
 
 ACTS: tuple[Act, ...] = (
-    *(command, goto, jog, travel, start, capture, steer, alarm),
+    *(command, goto, jog, travel, test_shot, try_out, start, capture, steer, alarm, contact),
     *(work, finish, mishap, blot, failure, nonsense, rescue),
 )
 OFTEN: tuple[Act, ...] = (work, work, work, blot, blot, capture, steer, travel)

@@ -125,6 +125,8 @@ class Rig:
                 return ev.Released(effect.serial)
             case fx.BeginSession():
                 return ev.SessionReady(effect.serial)
+            case fx.TakeTestShot():
+                return ev.TestTaken(effect.serial)
             case _:
                 return ev.SessionClosed(effect.serial)
 
@@ -147,6 +149,8 @@ class Rig:
                 return pick([blurred, blurred, full, lost])
             case ev.MotionEnded(_, int(position), ended_s) if isinstance(effect, fx.MoveRail):
                 return ev.MotionEnded(serial, position + pick([-1, 1, 100]), ended_s)
+            case ev.TestTaken():
+                return ev.Failed(serial, "no picture", frame_only=pick([True, True, False]))
             case ev.Stopped(_, int()):
                 self.position_kept = self.position_kept and not really
                 return ev.Stopped(serial, None)

@@ -17,7 +17,10 @@ from rigd.machine.stack import DEPTH
 from rigd.machine.state import Mode, Phase, Stack, State
 from tests.property.machine_rig import BACKLASH, RAIL, Choices, Rig
 
-MOVERS = (ev.Home, ev.Goto, ev.Jog, ev.StartStack, ev.Resume)
+MOVERS = (ev.Home, ev.Goto, ev.Jog, ev.TestShot, ev.StartStack, ev.Resume)
+"""Commands after which something moves or is exposed."""
+STOPPABLE = (fx.MoveRail, fx.JogRail, fx.StartHoming, fx.Expose, fx.TakeTestShot)
+"""What must be given up when the rig is stopped, and is not begun again unasked."""
 ALARMS = (ev.EStop, ev.LimitHit, ev.RailLost)
 WAY_BACK: dict[Mode, Event] = {
     Mode.OFFLINE: ev.Connect(),
@@ -55,6 +58,8 @@ class World:
         self.top_serial = 0
         self.job: Job | None = None
         self.finished: list[Job] = []
+        self.pressed = False
+        """Whether the contact of the e-stop is."""
         self.quiet = True
         """Nobody has asked for motion or pictures since the rig was switched on or told to stop or pause."""
         self.seen: set[tuple[Mode, type[Event], Mode]] = set()
@@ -91,6 +96,8 @@ class World:
         for effect in effects:
             self._judge_effect(effect, before)
         self._abandon(before, effects)
+        if isinstance(event, (ev.Stop, *ALARMS)):
+            assert not any(isinstance(effect, STOPPABLE) for effect in self.live()), f"{event} stops nothing"
         self._judge_state()
         return effects
 
@@ -100,7 +107,16 @@ class World:
     def _judge_command(self, event: Event, before: State, effects: tuple[fx.Effect, ...]) -> None:
         kinds = {type(effect) for effect in effects}
         if isinstance(event, MOVERS):
+            assert self.rig.heading is None, "told to set off or to expose while it moves"
             self.quiet = False
+        if isinstance(event, ev.EStop):
+            self.pressed = self.pressed or event.held
+        if isinstance(event, ev.EStopReleased):
+            assert self.pressed
+            assert effects == ()
+            self.pressed = False
+        if isinstance(event, ev.ClearFault):
+            assert not self.pressed, "cleared while the contact is pressed"
         if isinstance(event, (ev.Stop, ev.Pause, ev.Abort, ev.Suspend, *ALARMS)):
             self.quiet = True
         if isinstance(event, (ev.Stop, *ALARMS)):
@@ -111,7 +127,7 @@ class World:
             for_good = isinstance(event, ev.EStop) or before.mode is Mode.ESTOPPED
             assert self.state.mode is (Mode.ESTOPPED if for_good else Mode.FAULT)
         elif before.mode in {Mode.ESTOPPED, Mode.FAULT}:
-            assert isinstance(event, (ev.ClearFault, ev.Stop))
+            assert isinstance(event, (ev.ClearFault, ev.Stop, ev.EStopReleased))
         if isinstance(event, ev.Resume):
             assert self.job is not None
             self.job.refusals.clear()
@@ -129,6 +145,11 @@ class World:
         elif isinstance(answer, ev.Failed) and isinstance(effect, fx.Expose) and answer.frame_only:
             self._refused(effect.frame)
             assert self.state.mode is not Mode.FAULT
+        elif isinstance(effect, fx.TakeTestShot) and (isinstance(answer, ev.TestTaken) or answer.frame_only):
+            self.moments["test shot taken" if isinstance(answer, ev.TestTaken) else "test shot failed"] += 1
+            assert effects == ()
+            assert self.state.mode is (Mode.IDLE if before.homed else Mode.UNHOMED)
+            assert self.state.position == before.position
         elif isinstance(answer, ev.Failed):
             assert self.state.mode is Mode.FAULT
             assert self.state.fault is not None
@@ -186,7 +207,7 @@ class World:
         self.top_serial = effect.serial
         if effect.answer is not None or isinstance(effect, fx.HaltRail):
             self.open[effect.serial] = effect
-        if isinstance(effect, (fx.MoveRail, fx.JogRail, fx.StartHoming, fx.Expose)):
+        if isinstance(effect, STOPPABLE):
             assert not self.quiet, "nobody asked for this since the rig was stopped"
         judge = getattr(self, f"_judge_{type(effect).__name__.lower()}", None)
         if judge is not None:
@@ -243,6 +264,12 @@ class World:
             assert not self.job.accepted[effect.frame]
             assert effect.frame not in [process.frame for process in self.job.in_flight.values()]
 
+    def _judge_taketestshot(self, effect: fx.TakeTestShot, before: State) -> None:
+        assert self.job is None, "a test shot while a stack is under way"
+        assert self.rig.heading is None, "a test shot while moving"
+        assert effect.position == before.position
+        assert effect.position in {None, self.rig.place}
+
     def _judge_processframe(self, effect: fx.ProcessFrame, before: State) -> None:
         assert self.job is not None
         proof = effect.evidence
@@ -277,6 +304,10 @@ class World:
         pictures = {serial for serial in old if isinstance(self.open[serial], fx.ProcessFrame)}
         kinds = {type(effect) for effect in effects}
         stopping = fx.StopRail in kinds and self.state.awaiting in new
+        if any(isinstance(self.open[serial], fx.TakeTestShot) for serial in old - self.abandoned):
+            given_up = fx.HaltRail in kinds or stopping
+            assert given_up or self.state.mode is Mode.TESTING, "a test shot is forgotten"
+            self.moments["test shot given up"] += given_up
         if fx.HaltRail in kinds or (before.stack is not None and self.state.stack is None):
             self.abandoned |= old
         elif stopping or (self.state.mode is Mode.PAUSED and before.mode is not Mode.PAUSED):
@@ -298,6 +329,11 @@ class World:
             assert self.rig.heading is None
             assert state.awaiting is None
             assert state.homed == (state.mode is not Mode.UNHOMED)
+        assert state.estop_held == self.pressed
+        assert not self.pressed or state.mode is Mode.ESTOPPED
+        if state.mode is Mode.TESTING:
+            assert self.rig.heading is None
+            assert isinstance(self.open.get(state.awaiting or 0), fx.TakeTestShot)
         assert (state.fault is not None) == (state.mode in {Mode.FAULT, Mode.ESTOPPED})
         if state.fault is not None:
             assert state.fault.next_step
@@ -348,6 +384,9 @@ class World:
                 self.succeed(live[0])
             elif self.state.mode is Mode.IDLE:
                 return
+            elif self.pressed:
+                assert refusal(self.send(ev.ClearFault())), "cleared while the contact is pressed"
+                self.send(ev.EStopReleased())
             elif self.state.mode is Mode.PAUSED:
                 self.send(ev.Resume() if resume else ev.Abort())
             else:

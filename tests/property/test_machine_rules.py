@@ -71,6 +71,10 @@ class Lives(RuleBasedStateMachine):
         self.do(acts.work, data)
 
     @rule(data=st.data())
+    def try_out(self, data):
+        self.do(acts.try_out, data)
+
+    @rule(data=st.data())
     def steer(self, data):
         self.do(acts.steer, data)
 
@@ -129,5 +133,6 @@ def test_the_random_lives_are_eventful():
             "backing off",
         ),
         *("paused by failure", "position boasted", "refused while the next is exposed"),
+        *("test shot taken", "test shot failed", "test shot given up"),
     )
     assert {moment: moments[moment] for moment in rare if moments[moment] < 5} == {}
