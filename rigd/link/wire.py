@@ -43,6 +43,8 @@ PING_SHARE = 0.75
 """paho pings after one keepalive of silence and gives up after a second one: each is this share of ours, 1.5 in all."""
 READS_AT_ONCE = 50
 """Packets that are read before other tasks have their turn."""
+QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+"""tcp(7); Linux only."""
 UNSUPPORTED_VERSION = 0x84
 """Reason codes are those of MQTT 5, section 2.4; paho gives those of 3.1.1 as such too."""
 REFUSED_WHO = {0x85, 0x86, 0x87, 0x8A, 0x8C}
@@ -246,9 +248,21 @@ class Wire:
         else:
             # Decrypted bytes wait inside the socket, of which the loop knows nothing.
             self._loop.call_soon(self._readable)
+        # Before anything else that takes time: the broker may wait for it.
+        self._acknowledge()
         self._hand_out()
         if self._client.want_write():
             self._writable()
+
+    def _acknowledge(self) -> None:
+        """Have the kernel acknowledge what was read, now.
+
+        It would wait for 40 ms, in case there is something to send along, and a broker that has Nagle's algorithm on (mosquitto does)
+        holds its next message back for as long. Linux falls back to waiting, so this is asked for after each read.
+        """
+        if QUICK_ACK is not None and self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
 
     def _writable(self) -> None:
         if self._guarded(self._client.loop_write):
