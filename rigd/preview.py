@@ -74,6 +74,8 @@ class Preview:
         self._merged: list[int] = []
         self._written_s: float | None = None
         self._pending_write = False
+        self.written = 0
+        """How many frames are in the picture on disk. Any thread may look."""
 
     @property
     def frames(self) -> int:
@@ -203,6 +205,7 @@ class Preview:
         try:
             self._session.add_result(PREVIEW, data, durable=durable)
             self._pending_write = False
+            self.written = len(self._merged)
         except OSError as error:
             if durable:
                 raise

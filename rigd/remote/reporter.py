@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from drivers.clock import Clock
@@ -28,6 +29,8 @@ class Reporter:
         """The last refusal, fault or failed action, in words."""
         self.refused = 0
         """Commands refused since the start."""
+        self.on_error: Callable[[], None] = lambda: None
+        """Called when `last_error` is another one."""
         self._switchboard = switchboard
         self._clock = clock
         self._boot_id = boot_id
@@ -38,11 +41,32 @@ class Reporter:
         return self.seq
 
     def event(self, model: type[events.Event], **fields: Any) -> None:
-        """Publish an event on `event/<kind>`. `boot_id`, `seq` and `time` are filled in; the rest as the model declares it."""
-        message = model(boot_id=self._boot_id, seq=self.next_seq(), time=self._clock.utc(), **fields)
+        """Publish an event on `event/<kind>`. `boot_id`, `seq` and `time` are filled in; the rest as the model declares it.
+
+        One that tells of an error is the last error from then on.
+        """
+        message = model(boot_id=self._boot_id, seq=self.seq + 1, time=self._clock.utc(), **fields)
+        self.next_seq()
         self.refused += isinstance(message, events.CommandRefused)
         self._switchboard.publish(Outgoing.of(f"{topics.EVENT}{message.event_type}", message))
+        if trouble := _trouble(message):
+            self.note_error(trouble)
 
     def note_error(self, text: str) -> None:
         """What went wrong last, for `state` and `health`."""
-        self.last_error = text[:LONGEST_ERROR]
+        if text[:LONGEST_ERROR] != self.last_error:
+            self.last_error = text[:LONGEST_ERROR]
+            self.on_error()
+
+
+def _trouble(event: events.Event) -> str:
+    """What went wrong, in words, where an event tells of that. Faults are noted by whoever sees them first."""
+    match event:
+        case events.CommandRefused():
+            return f"{event.topic}: {event.error.message}"
+        case events.ActionFinished(error=error) if error is not None:
+            return f"{event.verb}: {error.message}"
+        case events.SessionFused(ok=False):
+            return f"{event.session} could not be fused: {event.why}"
+        case _:
+            return ""
