@@ -1,0 +1,250 @@
+"""The MQTT adapter: topics and properties of a broker to what comes in and goes out, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+from drivers.clock import Clock
+from rigd.config import RigConfig
+from rigd.link.endpoint import Endpoint, Packet, Received, Spoken
+from rigd.link.link import Link
+from rigd.machine import events as ev
+from rigd.machine.kinds import Event
+from rigd.messages import topics
+from rigd.messages.base import MAX_PAYLOAD_BYTES, Error, ErrorCode
+from rigd.messages.events import CommandRefused
+from rigd.messages.reports import Reply
+from rigd.mqtt.answers import default_topic, refusal
+from rigd.mqtt.endpoint import endpoint_of
+from rigd.remote.bus import Incoming, Outgoing, Switchboard
+from rigd.remote.reporter import Reporter
+
+log = logging.getLogger(__name__)
+
+SOURCE = "mqtt"
+"""What this way in is called."""
+
+
+class TakesCommands(Protocol):
+    """Whoever acts on what comes in: the desk."""
+
+    def take(self, incoming: Incoming) -> None:
+        """A message; on the loop's thread, never raises."""
+
+    def way_lost(self, source: str) -> None:
+        """That way is gone."""
+
+
+class MqttAdapter:
+    """A rig on a broker, while the context is open: `async with adapter`.
+
+    Args:
+        config: of the rig; it must have a section `mqtt`.
+        desk: gets what comes in.
+        switchboard: what goes out comes from here, also what is retained, for a broker that comes (back) later.
+        clock: of the answers given here.
+        reporter: is told of commands that are refused here.
+        post: where the machine takes events: a lost broker pauses or lets go of a stack, if the config says so.
+        endpoint: another broker than the config's.
+
+    Raises:
+        CredentialsError: user and password cannot be read.
+    """
+
+    def __init__(
+        self,
+        config: RigConfig,
+        desk: TakesCommands,
+        switchboard: Switchboard,
+        clock: Clock,
+        *,
+        reporter: Reporter | None = None,
+        post: Callable[[Event], None] | None = None,
+        endpoint: Endpoint | None = None,
+    ) -> None:
+        assert config.mqtt is not None, "a rig without a broker has no adapter"
+        self.extra: dict[str, Callable[[bytes], None]] = {}
+        """Whole topics to subscribe to besides the rig's own, and who gets their payloads. To be filled before the context is opened."""
+        self.on_up: list[Callable[[], None]] = []
+        """Called on every connection, after everything that is retained has been handed over."""
+        self._desk, self._switchboard, self._clock = desk, switchboard, clock
+        self._reporter, self._post = reporter, post
+        self._mqtt = config.mqtt
+        self._rig = config.rig.id
+        self._prefix = topics.rig_prefix(self._mqtt.base, self._rig)
+        self._allowed = functools.partial(
+            refusal, base=self._mqtt.base, rig=self._rig, discovery_prefix=config.homeassistant.prefix
+        )
+        self._endpoint = endpoint or endpoint_of(config)
+        self._link: Link | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._overdue: asyncio.TimerHandle | None = None
+
+    # ------------------------------------------------------------------------------------------------------- for who watches
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker is there."""
+        return self._link is not None and self._link.connected
+
+    @property
+    def speaks(self) -> Spoken | None:
+        """Which MQTT, while connected."""
+        return self._link.speaks if self._link is not None else None
+
+    @property
+    def trouble(self) -> str:
+        """Why the broker is not there; empty while it is."""
+        return self._link.trouble if self._link is not None else ""
+
+    @property
+    def losses(self) -> int:
+        """How often the broker was lost."""
+        return self._link.losses if self._link is not None else 0
+
+    @property
+    def dropped(self) -> int:
+        """Events that no broker was there for, and that did not fit into the queue."""
+        return self._link.dropped if self._link is not None else 0
+
+    # ------------------------------------------------------------------------------------------------------ from here to there
+
+    async def __aenter__(self) -> Self:
+        """Begin to connect; nothing waits for it."""
+        self._link = Link(
+            self._endpoint,
+            subscriptions=[*(self._prefix + topic for topic in topics.INBOUND), *self.extra],
+            on_message=self._received,
+            on_up=self._up,
+            on_down=self._down,
+            will=self._availability(topics.OFFLINE),
+            queue_events=self._mqtt.queue_events,
+        )
+        self._running = asyncio.create_task(self._link.run(), name="mqtt")
+        self._switchboard.attach(self)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Say what waits and `offline`, for a bounded time, and leave."""
+        assert self._link is not None
+        assert self._running is not None
+        self._switchboard.detach(self)
+        self._in_time()
+        await self._link.close([self._availability(topics.OFFLINE)])
+        await self._running
+
+    def send(self, message: Outgoing) -> None:
+        """An outlet of the switchboard."""
+        if self._link is not None:
+            self._link.send(self._packet(message))
+
+    def _packet(self, message: Outgoing) -> Packet:
+        return Packet(
+            message.topic if message.absolute else self._prefix + message.topic,
+            message.payload,
+            message.qos,
+            retain=message.retain,
+            keep=message.keep,
+            correlation=message.correlation,
+            expiry_s=message.expiry_s,
+        )
+
+    def _availability(self, what: str) -> Packet:
+        return Packet(self._prefix + topics.AVAILABILITY, what.encode(), retain=True)
+
+    # ------------------------------------------------------------------------------------------------------ from there to here
+
+    def _up(self) -> None:
+        assert self._link is not None
+        self._in_time()
+        self._link.send(self._availability(topics.ONLINE))
+        for message in tuple(self._switchboard.retained.values()):
+            self.send(message)
+        for hook in self.on_up:
+            hook()
+
+    def _down(self, why: str) -> None:
+        self._desk.way_lost(SOURCE)
+        if self._mqtt.lost == "continue" or self._overdue is not None:
+            return
+        loop = asyncio.get_running_loop()
+        self._overdue = loop.call_later(self._mqtt.lost_after_s, self._too_long, why)
+
+    def _too_long(self, why: str) -> None:
+        """The broker has been away for as long as the config allows."""
+        text = f"the broker is lost: {why}"
+        event = ev.Pause(text) if self._mqtt.lost == "pause" else ev.Suspend(text)
+        if self._post is not None:
+            self._post(event)
+
+    def _in_time(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
+
+    def _received(self, received: Received) -> None:
+        hook = self.extra.get(received.topic)
+        if hook is not None:
+            hook(received.payload)
+            return
+        topic = received.topic.removeprefix(self._prefix)
+        answer = functools.partial(self._answer, self._prefix + default_topic(topic), received.correlation)
+        if received.response_topic:
+            why = self._allowed(received.response_topic)
+            if why is None:
+                answer = functools.partial(self._answer, received.response_topic, received.correlation)
+            elif topic != topics.ESTOP:
+                self._refuse(topic, received, why, answer)
+                return
+        self._desk.take(
+            Incoming(
+                topic,
+                received.payload,
+                SOURCE,
+                answer,
+                retained=received.retain,
+                redelivered=received.dup,
+            )
+        )
+
+    def _answer(self, topic: str, correlation: bytes | None, payload: bytes) -> None:
+        if self._link is not None:
+            self._link.send(Packet(topic, payload, keep=False, correlation=correlation))
+
+    def _refuse(self, topic: str, received: Received, why: str, answer: Callable[[bytes], None]) -> None:
+        """A request whose answer may not go where it says is not acted on: whoever sent it would wait in vain."""
+        error = Error(
+            code=ErrorCode.NOT_ALLOWED,
+            message=f"the response topic '{received.response_topic}' is not allowed: {why}",
+            field="response_topic",
+        )
+        transaction = _transaction(received.payload)
+        verb = topic.removeprefix(topics.REQUEST)
+        reply = Reply(transaction=transaction, verb=verb, status="error", error=error, time=self._clock.utc())
+        answer(reply.model_dump_json().encode())
+        log.info("%s refused: %s", topic, error.message)
+        if self._reporter is not None:
+            self._reporter.event(CommandRefused, topic=topic, transaction=transaction, error=error)
+
+
+def _transaction(payload: bytes) -> str | None:
+    """What a request is known by, as far as that can be read."""
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        return None
+    try:
+        said = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    transaction = said.get("transaction") if isinstance(said, dict) else None
+    return transaction if isinstance(transaction, str) and len(transaction) <= 64 else None
