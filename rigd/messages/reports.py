@@ -121,6 +121,8 @@ class TestShot(Outward):
     """Brightness and sharpness, as the frame checks use them."""
     settings: dict[str, Any] = {}
     """As read back from the camera."""
+    note: str = ""
+    """Why a stack would refuse it: black, damaged, another exposure than was set. Empty: it would not."""
 
 
 class Settings(Outward):

@@ -1,0 +1,261 @@
+"""What the next stack is taken with: the config, a profile over it, and over that what was changed since.
+
+Positions, step and frames are one too many: of farthest plane, step and number of frames two make a stack. What was given later
+counts, and the third gives way.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rigd.config import RigConfig
+from rigd.config.model import PlanSection
+from rigd.messages import reports
+from rigd.messages.base import ErrorCode
+from rigd.messages.verbs import PlanParams, SettingsParams
+from rigd.remote.reading import clean, explain
+from rigd.session.files import sync_folder, to_json, write_atomic
+
+log = logging.getLogger(__name__)
+
+NAME = "settings.json"
+JOG_UM = 100.0
+"""How far a press of a jog button goes, unless the rig's config bounds jogs to less."""
+_PLAN = ("near_um", "far_um", "step_um", "frames", "margin_frames", "direction")
+_TWO_OF = ("far_um", "step_um", "frames")
+_GIVES_WAY = ("frames", "step_um", "far_um")
+"""Of those that were given at the same time, the first of these."""
+
+Layer = Mapping[str, Any]
+
+
+class SettingsError(ValueError):
+    """A setting, or a stack made of them, that cannot be; nothing was changed."""
+
+    def __init__(self, code: ErrorCode, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+
+
+class LiveSettings:
+    """The settings of one rig. On the loop's thread, but for `sync`.
+
+    Args:
+        config: the rig's own.
+        folder: where changed settings are kept over a restart; made when it is not there.
+        on_change: called when one has changed.
+
+    Raises:
+        OSError: the folder cannot be used.
+    """
+
+    def __init__(self, config: RigConfig, folder: Path, on_change: Callable[[], None] = lambda: None) -> None:
+        self.on_change = on_change
+        self.path = folder / NAME
+        self._base = config
+        self._changed: dict[str, Any] = {}
+        self._dirty = False
+        folder.mkdir(parents=True, exist_ok=True)
+        self._load()
+
+    @property
+    def dirty(self) -> bool:
+        """Whether a change was written that `sync` has not brought to the disk."""
+        return self._dirty
+
+    def report(self) -> reports.Settings:
+        """All of them, as they are in force."""
+        values = self._values()
+        return reports.Settings(
+            **{name: value for name, value in values.items() if value is not None},
+            profile=self._changed.get("profile"),
+            jog_um=self.jog_um,
+            changed=list(self._changed),
+        )
+
+    @property
+    def jog_um(self) -> float:
+        """How far a press of a jog button goes."""
+        default = min(JOG_UM, self._base.jog.max_distance_um)
+        return float(self._changed.get("jog_um", default))
+
+    def config(self, extra: PlanParams | None = None) -> RigConfig:
+        """The rig's config with plan, settle and capture as the settings say, and `extra` over them.
+
+        Without a nearest plane there is no plan in it. Raises `SettingsError`.
+        """
+        given = {} if extra is None else extra.model_dump(include=set(PlanParams.model_fields))
+        given = {name: value for name, value in given.items() if value is not None}
+        self._check_limits(given)
+        layers = [self._profile(given.pop("profile", None)), given]
+        values = self._values(*layers)
+        end, settle_s = values.pop("end"), values.pop("settle_s")
+        base = self._base
+        return base.model_copy(
+            update={
+                "plan": self._plan(values),
+                "settle": base.settle.model_copy(update={"fixed_s": settle_s}),
+                "capture": base.capture.model_copy(update={"end": end}),
+            }
+        )
+
+    def change(self, values: Layer) -> None:
+        """Change settings, all or none. None or an empty text goes back to the config's.
+
+        Raises:
+            SettingsError: one of them cannot be.
+            OSError: the change cannot be written down.
+        """
+        checked = self._checked({name: None if value == "" else value for name, value in values.items()})
+        changed = dict(self._changed)
+        if checked.get("profile") is not None:
+            # Whoever chooses a profile wants what it says, and not what was set before.
+            for name in self._profile(checked["profile"]):
+                changed.pop(name, None)
+        for name, value in checked.items():
+            changed.pop(name, None)
+            if value is not None:
+                changed[name] = value
+        changed = self._without_shadowed(changed, checked)
+        if changed == self._changed and list(changed) == list(self._changed):
+            return
+        write_atomic(self.path, to_json(changed), durable=False)
+        self._changed, self._dirty = changed, True
+        self.on_change()
+
+    def sync(self) -> None:
+        """Bring changes to the disk. Blocks; for another thread. Raises OSError."""
+        self._dirty = False
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+        sync_folder(self.path.parent)
+
+    # ------------------------------------------------------------------------------------------------------------ layers
+
+    def _values(self, *above: Layer) -> dict[str, Any]:
+        """What is in force, with further layers over it. Raises `SettingsError` for a stack that is determined twice."""
+        return _merge(*self._layers(self._changed), *above)
+
+    def _layers(self, changed: Layer) -> list[Layer]:
+        """The config, the profile, and each change by itself, in the order in which they were made."""
+        plan = self._base.plan
+        lowest = {name: getattr(plan, name) if plan is not None else None for name in _PLAN}
+        lowest["margin_frames"] = lowest["margin_frames"] or 0
+        lowest["direction"] = lowest["direction"] or "near_to_far"
+        lowest |= {"settle_s": self._base.settle.fixed_s, "end": self._base.capture.end}
+        ones = [{name: value} for name, value in changed.items() if name in lowest]
+        return [lowest, self._profile(changed.get("profile")), *ones]
+
+    def _profile(self, name: str | None) -> Layer:
+        if name is None:
+            return {}
+        profile = self._base.profiles.get(name)
+        if profile is None:
+            known = ", ".join(self._base.profiles) or "none"
+            raise _wrong(
+                ErrorCode.INVALID_PARAMS, "profile", f"no profile '{clean(name)}'; there are {known}"
+            )
+        return profile.model_dump(exclude_none=True)
+
+    def _plan(self, values: Layer) -> PlanSection | None:
+        if values["near_um"] is None:
+            return None
+        overshoot_um = self._base.plan.overshoot_um if self._base.plan is not None else None
+        try:
+            return PlanSection.model_validate({**values, "overshoot_um": overshoot_um})
+        except ValidationError as error:
+            message = str(error.errors()[0]["msg"])
+            raise SettingsError(ErrorCode.INVALID_PARAMS, message, "params") from error
+
+    def _without_shadowed(self, changed: dict[str, Any], new: Layer) -> dict[str, Any]:
+        """Without changes that others have overtaken, so that they do not come back when those are reset."""
+        if all(new.get(name) is not None for name in ("step_um", "frames")):
+            both = {name: value for name, value in new.items() if value is not None}
+            _merge(*self._layers({name: value for name, value in changed.items() if name not in both}), both)
+        in_force = _merge(*self._layers(changed))
+        return {
+            name: value
+            for name, value in changed.items()
+            if name not in _TWO_OF or in_force[name] is not None
+        }
+
+    # ------------------------------------------------------------------------------------------------------------- checks
+
+    def _checked(self, values: Layer) -> dict[str, Any]:
+        unknown = [name for name in values if name not in SettingsParams.model_fields]
+        if unknown:
+            raise SettingsError(ErrorCode.UNKNOWN_SETTING, f"no setting '{clean(unknown[0])}'")
+        try:
+            model = SettingsParams.model_validate(values)
+        except ValidationError as error:
+            raise SettingsError(
+                ErrorCode.INVALID_PARAMS, *explain(error, SettingsParams, "params")
+            ) from error
+        checked = model.model_dump(include=set(values))
+        self._check_limits(checked)
+        jog_um, most_um = checked.get("jog_um"), self._base.jog.max_distance_um
+        if jog_um is not None and jog_um > most_um:
+            message = f"{jog_um:g} is longer than a jog may be, {most_um:g}"
+            raise _wrong(ErrorCode.OUT_OF_LIMITS, "jog_um", message)
+        self._profile(checked.get("profile"))
+        return {name: checked[name] for name in values}
+
+    def _check_limits(self, values: Layer) -> None:
+        limits = self._base.limits
+        for name in ("near_um", "far_um"):
+            at_um = values.get(name)
+            if at_um is not None and not limits.min_um <= at_um <= limits.max_um:
+                message = f"{at_um:g} is outside the limits, {limits.min_um:g} to {limits.max_um:g}"
+                raise _wrong(ErrorCode.OUT_OF_LIMITS, name, message)
+
+    def _load(self) -> None:
+        """Take in what was changed before the restart. What is no setting of this config any more is left out, and said."""
+        try:
+            kept = json.loads(self.path.read_bytes())
+        except FileNotFoundError:
+            return
+        except ValueError as error:
+            log.warning("%s cannot be read, settings are as the config says: %s", self.path, error)
+            return
+        for name, value in kept.items() if isinstance(kept, dict) else ():
+            try:
+                checked = self._checked({name: value})
+                _merge(*self._layers({**self._changed, **checked}))
+            except SettingsError as error:
+                log.warning("%s: %s is left out: %s", self.path, name, error)
+            else:
+                self._changed |= checked
+
+
+def _merge(*layers: Layer) -> dict[str, Any]:
+    """Layers over each other, the last one on top. Of farthest plane, step and frames the oldest gives way.
+
+    Raises:
+        SettingsError: one layer gives step and frames, and the farthest plane is known.
+    """
+    values: dict[str, Any] = {}
+    age = dict.fromkeys(_TWO_OF, -1)
+    for depth, layer in enumerate(layers):
+        for name, value in layer.items():
+            values[name] = value
+            if name in age and value is not None:
+                age[name] = depth
+        if all(values[name] is not None for name in _TWO_OF):
+            if depth > 0 and layer.get("step_um") is not None and layer.get("frames") is not None:
+                message = "step_um and frames exclude each other, as near_um and far_um are known"
+                raise _wrong(ErrorCode.INVALID_PARAMS, "frames", message)
+            oldest = min(_GIVES_WAY, key=lambda name: (age[name], _GIVES_WAY.index(name)))
+            values[oldest] = None
+    return values
+
+
+def _wrong(code: ErrorCode, name: str, message: str) -> SettingsError:
+    return SettingsError(code, f"params.{name}: {message}", f"params.{name}")
