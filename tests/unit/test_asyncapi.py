@@ -1,0 +1,321 @@
+"""The AsyncAPI document: whole, sound in itself, and true of everything that is said and heard."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from rigd.messages import base, reports, schemas, topics, verbs
+from rigd.messages.asyncapi import camel, document, document_yaml
+from rigd.messages.contract import PUBLISHED
+from rigd.messages.events import EVENTS, Event
+from tests.unit import _messages as said
+
+DOCUMENT = document()
+CHANNELS, OPERATIONS, MESSAGES = (
+    DOCUMENT["channels"],
+    DOCUMENT["operations"],
+    DOCUMENT["components"]["messages"],
+)
+BY_ADDRESS = {
+    channel["address"].removeprefix("{base}/{rig}/"): (key, channel)
+    for key, channel in CHANNELS.items()
+    if channel["address"] is not None
+}
+
+
+def resolve(reference):
+    found = DOCUMENT
+    assert reference.startswith("#/")
+    for step in reference[2:].split("/"):
+        found = found[step]
+    return found
+
+
+def references(node):
+    if isinstance(node, dict):
+        if set(node) == {"$ref"}:
+            yield node["$ref"]
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def fits(name, payload):
+    schema = {**MESSAGES[name]["payload"], "components": DOCUMENT["components"]}
+    checker = jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker())
+    return checker.is_valid(payload)
+
+
+def messages_of(topic, payload):
+    """Those messages of a channel that this payload is."""
+    _, channel = BY_ADDRESS[topic]
+    return [name for name in channel["messages"] if fits(name, payload)]
+
+
+def plain(message):
+    return json.loads(message.model_dump_json())
+
+
+def test_every_reference_leads_somewhere():
+    found = set(references(DOCUMENT))
+    assert len(found) > 100
+    for reference in found:
+        assert isinstance(resolve(reference), dict), reference
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        assert name.isidentifier()
+        jsonschema.Draft7Validator.check_schema(schema)
+    for message in MESSAGES.values():
+        jsonschema.Draft7Validator.check_schema(message["payload"])
+
+
+def test_nothing_is_declared_that_nobody_uses():
+    found = set(references(DOCUMENT))
+    kinds = ("messages", "parameters", "schemas", "securitySchemes", "serverVariables", "serverBindings")
+    for kind in kinds:
+        for name in DOCUMENT["components"][kind]:
+            assert f"#/components/{kind}/{name}" in found, f"{kind}/{name}"
+
+
+def test_every_topic_of_the_contract_is_a_channel_with_an_operation():
+    published = {channel.topic: channel for channel in PUBLISHED}
+    taken = (
+        {f"request/{verb}" for verb in verbs.VERBS} | {f"set/{name}" for name in verbs.SETTINGS} | {"estop"}
+    )
+    assert set(BY_ADDRESS) == set(published) | taken
+    assert [key for key, channel in CHANNELS.items() if channel["address"] is None] == ["reply"]
+    for topic, (key, channel) in BY_ADDRESS.items():
+        action = "send" if topic in published else "receive"
+        operation = OPERATIONS[camel(action, key)]
+        assert operation["action"] == action
+        assert operation["channel"] == {"$ref": f"#/channels/{key}"}
+        assert {ref["$ref"].rsplit("/", 1)[1] for ref in operation["messages"]} == set(channel["messages"])
+        binding = operation["bindings"]["mqtt"]
+        if action == "send":
+            assert (binding["qos"], binding["retain"]) == (published[topic].qos, published[topic].retained)
+        else:
+            assert (binding["qos"], binding["retain"]) == (1, False)
+            assert operation["reply"]["channel"] == {"$ref": "#/channels/reply"}
+            assert resolve(operation["reply"]["messages"][0]["$ref"])
+    assert len(OPERATIONS) == len(BY_ADDRESS)
+
+
+def test_it_is_of_this_version_of_the_contract():
+    assert DOCUMENT["asyncapi"] == "3.0.0"
+    assert DOCUMENT["info"]["version"] == base.CONTRACT
+    will = DOCUMENT["components"]["serverBindings"]["rig"]["mqtt"]["lastWill"]
+    assert (will["topic"], will["message"]) == ("{base}/{rig}/availability", topics.OFFLINE)
+
+
+def test_on_disk_it_is_the_same_and_always_written_alike():
+    text = document_yaml()
+    assert yaml.safe_load(text) == DOCUMENT
+    assert text == document_yaml()
+    assert "&id" not in text
+
+
+# ------------------------------------------------------------------------------------------------------- what a rig says
+
+
+def topic_of(message):
+    if isinstance(message, reports.Reply):
+        return "response/{verb}"
+    if isinstance(message, Event):
+        return f"event/{message.event_type}"
+    return next(channel.topic for channel in PUBLISHED if channel.carries is type(message))
+
+
+@pytest.mark.parametrize("message", said.SAID, ids=lambda message: type(message).__name__)
+def test_what_a_rig_says_is_one_message_of_its_channel(message):
+    assert len(messages_of(topic_of(message), plain(message))) == 1
+
+
+def test_samples_are_of_everything_that_is_said():
+    assert {type(message) for message in said.SAID} == set(schemas.outward()) - {
+        verb.data for verb in verbs.VERBS.values() if verb.data is not reports.Settings
+    }
+
+
+@pytest.mark.parametrize("message", said.SAID, ids=lambda message: type(message).__name__)
+def test_what_lacks_a_key_or_has_another_kind_is_not(message):
+    model = type(message)
+    needed = [name for name, field in model.model_fields.items() if field.is_required()]
+    for name in needed:
+        whole = plain(message)
+        assert not messages_of(topic_of(message), {**whole, name: {"no": "such"}}), name
+        del whole[name]
+        assert not messages_of(topic_of(message), whole), name
+
+
+def test_an_answer_carries_what_its_verb_declares():
+    common = {"transaction": None, "error": None, "repeated": False, "time": said.NOW.isoformat()}
+    pong = {"boot_id": "b", "contract": "1.0", "mode": "idle"}
+    answer = {**common, "verb": "ping", "status": "ok", "data": pong}
+    assert messages_of("response/{verb}", answer) == ["replyPing"]
+    assert not messages_of("response/{verb}", {**answer, "data": {}})
+    assert messages_of("response/{verb}", {**answer, "status": "error", "data": {}}) == ["replyPing"]
+    begun = {**common, "verb": "capture.test", "status": "accepted", "data": {}}
+    assert messages_of("response/{verb}", begun) == ["replyCaptureTest"]
+    changed = {**common, "verb": "set/step_um", "status": "ok", "data": plain(said.STEPPED)}
+    assert messages_of("response/{verb}", changed) == ["replySet"]
+    for unknown in ("fly", "set/fly"):
+        refused = {**common, "verb": unknown, "status": "error", "data": {}, "error": plain(said.REFUSAL)}
+        assert messages_of("response/{verb}", refused) == ["replyOther"]
+
+
+def test_text_and_pictures_are_no_json():
+    assert MESSAGES["availability"]["contentType"] == "text/plain"
+    assert messages_of("availability", "online")
+    assert not messages_of("availability", "maybe")
+    assert MESSAGES["previewImage"]["contentType"] == "image/jpeg"
+
+
+def test_every_kind_of_event_is_told_apart():
+    kinds = {plain(event)["event_type"] for event in said.EVENTS}
+    assert kinds == set(EVENTS)
+    ended = plain(said.EVENTS[0])
+    assert not messages_of("event/fault", ended)
+
+
+# ------------------------------------------------------------------------------------------------------ what a rig hears
+
+ENVELOPE = {
+    "transaction": "t-1",
+    "not_after": "2026-05-04T12:30:15Z",
+    "expect": {"mode": "idle", "homed": True},
+    "lease": "token",
+}
+HEARD = [
+    ("goto", {"position_um": 100}, True),
+    ("goto", {"position_um": 100.5}, True),
+    ("goto", {"position_um": "100"}, False),
+    ("goto", {"position_um": -1}, False),
+    ("goto", {"position_um": True}, False),
+    ("goto", {}, False),
+    ("goto", {"position_um": 1, "fast": True}, False),
+    ("home", {}, True),
+    ("home", {"speed": 1}, False),
+    ("jog", {"distance_um": -50}, True),
+    ("jog", {"nudge": "away", "hold_s": 5}, True),
+    ("jog", {"nudge": "up"}, False),
+    ("jog", {"distance_um": 100_001}, False),
+    ("jog.renew", {"hold_s": 0}, False),
+    ("session.start", {"name": "beetle", "frames": 40, "end": "park"}, True),
+    ("session.start", {"frames": 1}, False),
+    ("session.start", {"frames": 4.5}, False),
+    ("session.start", {"name": ""}, False),
+    ("session.start", {"end": "fly"}, False),
+    ("lease.take", {"holder": "me", "ttl_s": 5, "force": True}, True),
+    ("lease.take", {}, False),
+    ("settings", {}, True),
+    ("settings", {"step_um": None, "jog_um": 5}, True),
+    ("mark_near", {"position_um": None}, True),
+]
+
+
+@pytest.mark.parametrize(("verb", "params", "good"), HEARD)
+def test_document_and_models_agree_on_requests(verb, params, good):
+    try:
+        verbs.VERBS[verb].params.model_validate_json(json.dumps(params))
+        taken = True
+    except ValidationError:
+        taken = False
+    assert taken == good
+    assert messages_of(f"request/{verb}", {**ENVELOPE, "params": params}) == (
+        [camel("request", verb)] if good else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "good"),
+    [
+        ({}, True),
+        ({"transaction": "two words"}, False),
+        ({"transaction": ""}, False),
+        ({"expect": {"mode": "asleep"}}, False),
+        ({"lease": None}, True),
+        ({"verb": "home"}, False),
+    ],
+)
+def test_document_and_models_agree_on_the_envelope(change, good):
+    envelope = {**ENVELOPE, **change}
+    try:
+        verbs.Request.model_validate_json(json.dumps(envelope))
+        taken = True
+    except ValidationError:
+        taken = False
+    assert taken == good == bool(messages_of("request/home", envelope))
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "names"),
+    [
+        ("request/home", "PRESS", ["press"]),
+        ("request/home", "press", ["press"]),
+        ("request/goto", "PRESS", []),
+        ("request/jog", "PRESS", []),
+        ("request/goto", 1200, ["plainGoto"]),
+        ("request/goto", -1, []),
+        ("request/session.start", "beetle", ["plainSessionStart"]),
+        ("request/session.start", "PRESS", ["press"]),
+        ("request/identify", 5, ["plainIdentify"]),
+        ("set/step_um", 12.5, ["plainSetStepUm"]),
+        ("set/step_um", 0, []),
+        ("set/frames", 40, ["plainSetFrames"]),
+        ("set/frames", 4.5, []),
+        ("set/end", "park", ["plainSetEnd"]),
+        ("set/end", "fly", []),
+        ("set/end", {"params": {"value": "park"}, "transaction": "t"}, ["setEnd"]),
+        ("set/end", {"params": {"value": None}}, ["setEnd"]),
+        ("set/end", {"params": {"end": "park"}}, []),
+        ("estop", "now", ["estop"]),
+        ("estop", None, ["estop"]),
+    ],
+)
+def test_plain_values(topic, payload, names):
+    assert messages_of(topic, payload) == names
+
+
+# --------------------------------------------------------------------------------------------------------------- schemas
+
+
+def test_what_releases_of_pydantic_spell_differently_is_spelt_alike():
+    old = {
+        "title": "Thing",
+        "type": "object",
+        "properties": {
+            "title": {"title": "Title", "const": "a", "enum": ["a"]},
+            "extra": {"title": "Extra", "type": "object"},
+            "part": {"allOf": [{"$ref": "#/x"}]},
+            "told": {"allOf": [{"$ref": "#/x"}], "description": "of it"},
+            "most": {"maximum": 5.0, "type": "number"},
+        },
+    }
+    new = {
+        "properties": {
+            "title": {"const": "a", "type": "string"},
+            "extra": {"type": "object", "additionalProperties": True},
+            "part": {"$ref": "#/x"},
+            "told": {"$ref": "#/x", "description": "of it"},
+            "most": {"type": "number", "maximum": 5},
+        },
+        "type": "object",
+    }
+    assert json.dumps(schemas._tidy(old)) == json.dumps(schemas._tidy(new))
+    assert "title" in schemas._tidy(old)["properties"]
+
+
+def test_one_field_by_itself():
+    assert schemas.property_schema(verbs.Goto, "position_um") == {
+        "description": "From home.",
+        "type": "number",
+        "maximum": 10_000_000,
+        "minimum": 0,
+    }
+    assert schemas.property_schema(verbs.SettingsParams, "frames")["type"] == "integer"
