@@ -18,6 +18,7 @@ demo: $(STAMP) ## capture a simulated stack end to end and show where its pictur
 	@$(BIN)/rigd demo
 
 test: $(STAMP) ## unit, contract, property and fault tests
+	@requirements/make-tools
 	@$(BIN)/python -m pytest
 
 lint: $(STAMP) ## ruff, mypy --strict, and the layers
@@ -30,10 +31,12 @@ layers: $(STAMP) ## only the import contracts
 	@$(BIN)/lint-imports
 
 bench: $(STAMP) ## measure speed, memory and quality against references; writes bench-results/
+	@requirements/make-tools
 	@requirements/make-bench-peers $(BIN)/python .venv-bench
 	@$(BIN)/python -m pytest tests/bench -m bench -s -o timeout=5400
 
 soak: $(STAMP) ## the long run: 200 kills
+	@requirements/make-tools
 	@$(BIN)/python -m pytest tests -m soak -o timeout=7200
 
 hil: $(STAMP) ## the contracts on a bench; without one, on the simulated bench
