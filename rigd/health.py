@@ -6,11 +6,16 @@ a laptop has no throttling flags, and the rig works without them.
 
 from __future__ import annotations
 
+import asyncio
+import math
 import shutil
 import subprocess
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from drivers.clock import Clock
 
 # The firmware's word: these bits for now, and the same bits 16 places higher for "has happened since boot".
 # https://www.raspberrypi.com/documentation/computers/os.html (get_throttled)
@@ -23,6 +28,11 @@ _FIRMWARE_FILES = (
 )
 _CPU_ZONES = ("cpu-thermal", "cpu_thermal", "x86_pkg_temp", "soc-thermal")
 _VCGENCMD_TIMEOUT_S = 2.0
+
+LAG_LOOK_S = 0.05
+"""How often the control loop's lateness is looked at."""
+KEPT_LAGS = 2000
+"""Of so many looks the newest are kept, when nobody takes them for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class Health:
     """What can be had without swapping (MemAvailable)."""
     loop_lag_s: float | None
     """The latest that the control loop was, since the last look."""
+    loop_lag_p99_s: float | None = None
+    """What one in a hundred of its rounds exceeded."""
 
 
 def parse_throttled(value: int) -> Throttling:
@@ -106,22 +118,57 @@ def ask_vcgencmd() -> str | None:
     return answer.stdout
 
 
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How late the control loop was over a time, in seconds."""
+
+    worst_s: float
+    p99_s: float
+    """One in a hundred was later than this (nearest rank)."""
+
+
 class LoopLag:
-    """Remembers how late the control loop was at worst. Belongs to the loop's thread."""
+    """Remembers how late the control loop was. Belongs to the loop's thread."""
 
     def __init__(self) -> None:
-        self._worst_s: float | None = None
+        self._worst_s = 0.0
+        self._late_s: deque[float] = deque(maxlen=KEPT_LAGS)
 
     def note(self, due_s: float, now_s: float) -> None:
         """Something was to run at `due_s` and ran at `now_s`, on the same monotonic clock."""
         late_s = max(0.0, now_s - due_s)
-        if self._worst_s is None or late_s > self._worst_s:
-            self._worst_s = late_s
+        self._worst_s = max(self._worst_s, late_s)
+        self._late_s.append(late_s)
 
-    def take(self) -> float | None:
-        """The worst since the last call, in seconds, None when nothing was noted; forgets it."""
-        worst_s, self._worst_s = self._worst_s, None
-        return worst_s
+    def take(self) -> Lag | None:
+        """Since the last call, None when nothing was noted; forgets it."""
+        if not self._late_s:
+            return None
+        rank = math.ceil(0.99 * len(self._late_s))
+        lag = Lag(worst_s=self._worst_s, p99_s=sorted(self._late_s)[rank - 1])
+        self._worst_s = 0.0
+        self._late_s.clear()
+        return lag
+
+
+class LoopLagMeter:
+    """Finds out how late the loop is that it runs on, by sleeping on it.
+
+    Args:
+        lag: where it notes what it finds.
+        clock: the loop's.
+    """
+
+    def __init__(self, lag: LoopLag, clock: Clock) -> None:
+        self._lag = lag
+        self._clock = clock
+
+    async def serve(self) -> None:
+        """Until cancelled."""
+        while True:
+            due_s = self._clock.now() + LAG_LOOK_S
+            await asyncio.sleep(LAG_LOOK_S)
+            self._lag.note(due_s, self._clock.now())
 
 
 class HealthReader:
@@ -147,14 +194,15 @@ class HealthReader:
         self._proc = proc
         self._vcgencmd = vcgencmd
 
-    def read(self, loop_lag_s: float | None = None) -> Health:
-        """One look; `loop_lag_s` comes from `LoopLag.take`, on the loop's thread."""
+    def read(self, lag: Lag | None = None) -> Health:
+        """One look; `lag` comes from `LoopLag.take`, on the loop's thread."""
         return Health(
             throttling=self._throttling(),
             temperature_c=self._temperature_c(),
             disk_free_bytes=self._disk_free_bytes(),
             memory_available_bytes=self._memory_available_bytes(),
-            loop_lag_s=loop_lag_s,
+            loop_lag_s=None if lag is None else lag.worst_s,
+            loop_lag_p99_s=None if lag is None else lag.p99_s,
         )
 
     def _throttling(self) -> Throttling | None:

@@ -1,10 +1,24 @@
 """The machine's state from fake /sys and /proc trees."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from rigd.health import Flags, Health, HealthReader, LoopLag, Throttling, parse_throttled
+from drivers.clock import VirtualClock
+from rigd.health import (
+    KEPT_LAGS,
+    LAG_LOOK_S,
+    Flags,
+    Health,
+    HealthReader,
+    Lag,
+    LoopLag,
+    LoopLagMeter,
+    Throttling,
+    parse_throttled,
+)
+from rigd.virtualtime import run
 
 FIRMWARE = "devices/platform/soc/soc:firmware/get_throttled"
 
@@ -61,7 +75,7 @@ def test_a_pi(machine):
     put(sys, "class/thermal/thermal_zone0/type", "cpu-thermal\n")
     put(sys, "class/thermal/thermal_zone0/temp", "61835\n")
     put(proc, "meminfo", "MemTotal:        3884000 kB\nMemFree:  100 kB\nMemAvailable:    2048000 kB\n")
-    health = reader.read(loop_lag_s=0.012)
+    health = reader.read(Lag(worst_s=0.012, p99_s=0.003))
     assert health.throttling == parse_throttled(0x50005)
     assert health.temperature_c == pytest.approx(61.835)
     assert health.memory_available_bytes == 2048000 * 1024
@@ -154,7 +168,52 @@ def test_loop_lag_is_the_worst_since_the_last_look():
     lag.note(due_s=10.0, now_s=10.002)
     lag.note(due_s=11.0, now_s=11.5)
     lag.note(due_s=12.0, now_s=11.9)
-    assert lag.take() == pytest.approx(0.5)
+    assert lag.take() == Lag(worst_s=pytest.approx(0.5), p99_s=pytest.approx(0.5))
     assert lag.take() is None
     lag.note(due_s=13.0, now_s=12.0)
-    assert lag.take() == 0.0
+    assert lag.take() == Lag(0.0, 0.0)
+
+
+@pytest.mark.parametrize(("count", "p99_ms"), [(1, 1), (99, 99), (100, 99), (101, 100), (1000, 990)])
+def test_one_in_a_hundred_is_later_than_p99(count, p99_ms):
+    """Lags of 1, 2, ... milliseconds, the longest first: the nearest rank, whatever the order."""
+    lag = LoopLag()
+    for late_ms in range(count, 0, -1):
+        lag.note(due_s=0.0, now_s=late_ms / 1000)
+    assert lag.take() == Lag(worst_s=count / 1000, p99_s=p99_ms / 1000)
+
+
+def test_lags_that_nobody_takes_are_bounded_and_the_worst_is_kept():
+    lag = LoopLag()
+    lag.note(due_s=0.0, now_s=9.0)
+    for _ in range(2 * KEPT_LAGS):
+        lag.note(due_s=0.0, now_s=0.001)
+    assert lag.take() == Lag(worst_s=9.0, p99_s=0.001)
+
+
+def test_the_meter_notes_how_late_its_loop_is():
+    clock, lag = VirtualClock(), LoopLag()
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        meter = asyncio.create_task(LoopLagMeter(lag, clock).serve())
+        after = loop.create_future()
+        # Something holds the loop up for 0.2 s, 0.03 s before the meter's third look.
+        loop.call_later(3 * LAG_LOOK_S - 0.03, clock.advance, clock.now() + 3 * LAG_LOOK_S + 0.17)
+        loop.call_later(300 * LAG_LOOK_S, after.set_result, None)
+        await after
+        meter.cancel()
+        await asyncio.gather(meter, return_exceptions=True)
+
+    run(main(), clock)
+    found = lag.take()
+    assert found is not None
+    assert found.worst_s == pytest.approx(0.17, abs=0.001)
+    assert found.p99_s < 0.001
+
+
+def test_lag_is_part_of_health(machine):
+    reader, _, _ = machine
+    health = reader.read(Lag(worst_s=0.5, p99_s=0.01))
+    assert (health.loop_lag_s, health.loop_lag_p99_s) == (0.5, 0.01)
+    assert reader.read().loop_lag_p99_s is None
