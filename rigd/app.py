@@ -84,7 +84,7 @@ async def open_rig(
     rig = Rig(config, parts, controller, clock)
     running = asyncio.create_task(controller.run())
     watching = asyncio.create_task(watch_switches(parts.switches, controller, clock))
-    tie = _Tie(asyncio.current_task(), running, watching)
+    tie = Tie(asyncio.current_task(), running, watching)
     try:
         await rig.command(ev.Connect())
         state = await controller.reached(*RESTING)
@@ -115,8 +115,13 @@ async def _leave(rig: Rig, running: asyncio.Task[None], watching: asyncio.Task[N
             raise outcome
 
 
-class _Tie:
-    """Cancels whoever uses the rig when a background task dies; the cause is raised when the rig is closed."""
+class Tie:
+    """Cancels whoever uses the rig when a background task dies; the cause is raised when the background is closed.
+
+    Args:
+        body: the task that uses the rig.
+        tasks: in the background.
+    """
 
     def __init__(self, body: asyncio.Task[Any] | None, *tasks: asyncio.Task[None]) -> None:
         self._body = body
@@ -124,7 +129,7 @@ class _Tie:
             task.add_done_callback(self._ended)
 
     def cut(self) -> None:
-        """The rig is being closed: nobody is to be cancelled any more."""
+        """It is being closed: nobody is to be cancelled any more."""
         self._body = None
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -204,8 +204,20 @@ async def _apart(work: Callable[[], T]) -> T:
         raise
 
 
-async def serve(finisher: Finisher, root: Path, more: asyncio.Event) -> None:
-    """Finish what is pending, and again whenever `more` is set. Until cancelled; one session's failure is not the next one's."""
+async def serve(
+    finisher: Finisher,
+    root: Path,
+    more: asyncio.Event,
+    tell: Callable[[Path, finish.Finished], None] = lambda _session, _done: None,
+) -> None:
+    """Finish what is pending, and again whenever `more` is set. Until cancelled; one session's failure is not the next one's.
+
+    Args:
+        finisher: does the work.
+        root: folder of all sessions.
+        more: set when there may be something new.
+        tell: told of each session that was fused or could not be.
+    """
     skipped: set[Path] = set()
     while True:
         more.clear()
@@ -224,6 +236,7 @@ async def serve(finisher: Finisher, root: Path, more: asyncio.Event) -> None:
                 skipped.add(session)  # until the next start
                 log.warning("%s could not be finished: %s", session.name, error)
                 continue
+            tell(session, done)
             if done.outcome == finish.DONE:
                 log.info("%s is finished: %s", session.name, ", ".join(done.files))
             else:

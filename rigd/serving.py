@@ -1,1 +1,121 @@
 """A rig that can be reached: every way to command it and to watch it, on one open rig."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.clock import Clock
+from rigd.app import Rig, Tie
+from rigd.config import RigConfig
+from rigd.health import LoopLag, LoopLagMeter
+from rigd.homeassistant.announcer import Announcer
+from rigd.local import LocalServer, socket_path
+from rigd.mqtt.adapter import MqttAdapter
+from rigd.remote.bus import Switchboard
+from rigd.remote.desk import Desk
+from rigd.remote.leases import Leases
+from rigd.remote.ledger import Ledger
+from rigd.remote.reporter import Reporter
+from rigd.remote.settings import LiveSettings
+from rigd.remote.status import Status
+from rigd.remote.vitals import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What makes a rig reachable."""
+
+    boot_id: str
+    switchboard: Switchboard
+    reporter: Reporter
+    status: Status
+    desk: Desk
+    mqtt: MqttAdapter | None
+    """None: the config names no broker."""
+    socket: Path | None
+    """Where the rig listens on its own machine."""
+
+
+@asynccontextmanager
+async def reachable(rig: Rig, clock: Clock) -> AsyncIterator[Reach]:
+    """Take commands and tell what happens, over every way that the rig's config names, until the block is left.
+
+    A broker that is not there is looked for again and again; nothing waits for it.
+
+    Raises:
+        OSError: the folder for what outlives a restart cannot be used, or another daemon has the socket.
+        CredentialsError: those of the broker cannot be read.
+    """
+    config, boot_id = rig.config, uuid.uuid4().hex
+    switchboard = Switchboard()
+    reporter = Reporter(switchboard, clock, boot_id)
+    settings = LiveSettings(config, config.service.state)
+    leases = Leases(clock)
+    lag = LoopLag()
+    counts = Counts(
+        lag=lag.take,
+        broker_losses=lambda: mqtt.losses if mqtt is not None else 0,
+        dropped_events=lambda: mqtt.dropped if mqtt is not None else 0,
+    )
+    async with AsyncExitStack() as leaving:
+        ledger = await leaving.enter_async_context(Ledger(config.service.state, clock))
+        status = Status(
+            rig,
+            switchboard,
+            reporter,
+            settings,
+            leases,
+            clock,
+            boot_id=boot_id,
+            started=clock.utc(),
+            counts=counts,
+        )
+        settings.on_change, leases.on_change = status.settings_changed, status.state_changed
+        desk = Desk(rig, reporter, settings, ledger, leases, clock, boot_id=boot_id)
+        desk.on_test = status.show_test
+        mqtt = None
+        if config.mqtt is not None:
+            mqtt = MqttAdapter(config, desk, switchboard, clock, reporter=reporter, post=rig.controller.post)
+        rig.controller.listen(status.notice)
+        leaving.callback(rig.controller.ignore, status.notice)
+        status.announce()
+        if mqtt is not None:
+            announcer = Announcer(config, switchboard)
+            announcer.announce()
+            mqtt.extra[announcer.status_topic] = announcer.on_status
+            if not config.homeassistant.enabled:
+                mqtt.on_up.append(announcer.remove)
+        socket = None
+        await leaving.enter_async_context(
+            _running(status.serve(), desk.serve(), LoopLagMeter(lag, clock).serve())
+        )
+        if config.remote.local:
+            socket = socket_path(config.rig.id, config.remote.socket, config.service.state, os.environ)
+            await leaving.enter_async_context(LocalServer(socket, config.rig.id, desk, switchboard))
+        if mqtt is not None:
+            await leaving.enter_async_context(mqtt)
+        yield Reach(boot_id, switchboard, reporter, status, desk, mqtt, socket)
+        # What is still to be said of the last session is said while somebody can hear it.
+        await status.drained()
+
+
+@asynccontextmanager
+async def _running(*parts: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run these beside the block. A bug in one ends the block, and is raised: nothing dies quietly."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    tie = Tie(asyncio.current_task(), *tasks)
+    try:
+        yield
+    finally:
+        tie.cut()
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome

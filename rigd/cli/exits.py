@@ -28,6 +28,8 @@ class Exit(enum.IntEnum):
     """A disk is full or cannot be written."""
     FUSION = 9
     """The session is complete, but its pictures could not be fused. `rigd finish` tries again."""
+    BROKER = 10
+    """No broker could be started, or its user and password cannot be read."""
     INTERRUPTED = 130
     """Ctrl-C or a signal; the stack can be resumed."""
 

@@ -133,10 +133,22 @@ def _run(commands: Any) -> None:
         "run",
         "service:run",
         "run the daemon: open the rig, tell systemd when it is ready, serve until stopped",
-        more="SIGTERM and Ctrl-C stop the rail safely.",
-        examples="  rigd run --config /etc/rigd/rig.yaml\n",
+        more="SIGTERM and Ctrl-C stop the rail safely. It is commanded with rigctl, over MQTT, or by Home Assistant.",
+        examples="  rigd run --config /etc/rigd/rig.yaml\n  rigd run --config config/simulated.yaml --with-broker\n",
     )
     _config_options(parser)
+    parser.add_argument(
+        "--with-broker",
+        action="store_true",
+        help="start an MQTT broker too, for this machine only (127.0.0.1)",
+    )
+    parser.add_argument(
+        "--broker-port",
+        type=int,
+        default=1883,
+        metavar="PORT",
+        help="its port; 0: any that is free (default: 1883)",
+    )
 
 
 def _capture(commands: Any) -> None:

@@ -1,168 +1,55 @@
-"""`rigd run`: the daemon. Opens the rig, tells the service manager when it is ready, serves until it is told to stop."""
+"""`rigd run`: the daemon, with a broker of its own where that is wanted."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
-import signal
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
-from drivers.clock import SystemClock
-from rigd.app import RESTING, Refused, Rig, RigFault, open_rig, warm_up
+from rigd.broker import BrokerError, loopback_broker
 from rigd.cli.exits import Exit
+from rigd.cli.failures import Stopped
+from rigd.cli.progress import say
 from rigd.config import RigConfig, load
-from rigd.control.notices import Changed, Closed, Notice
-from rigd.finishing import Finisher, serve
-from rigd.health import HealthReader
-from rigd.machine import events as ev
-from rigd.machine.state import Mode, State
-from rigd.session import Overview, SessionError, survey
-from rigd.watchdog import Notifier, ProgressWatchdog, watchdog_interval_s
-
-log = logging.getLogger(__name__)
-
-REOPEN_S = 10.0
-"""Between two looks for a part that is not there."""
-BUSY = frozenset({Mode.HOMING, Mode.MOVING, Mode.CAPTURING, Mode.STOPPING})
-"""What fusing must not disturb."""
-IDLE_TICK_S = 1.0
-"""How often an idle control loop goes round when no watchdog asks for more."""
+from rigd.config.remote import Mqtt
+from rigd.daemon import live
 
 
 def run(options: argparse.Namespace) -> int:
     """`rigd run`."""
     config = load(options.config, options.overrides)
-    asyncio.run(_serve(config))
+    with contextlib.ExitStack() as leaving:
+        if options.with_broker:
+            config = leaving.enter_context(with_broker(config, options.broker_port))
+        asyncio.run(live(config))
     return Exit.DONE
 
 
-async def _serve(config: RigConfig) -> None:
-    clock = SystemClock()
-    notifier = Notifier.from_environ()
-    watchdog = ProgressWatchdog(notifier, clock, watchdog_interval_s())
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stopped.set)
-    notifier.status("compiling kernels")
-    warm_up()
-    notifier.status("opening the rig")
-    fusing: list[asyncio.Task[None]] = []
-    try:
-        async with open_rig(
-            config,
-            clock,
-            on_progress=watchdog.progress,
-            progress_s=watchdog.tick_s or IDLE_TICK_S,
-            strict=False,
-        ) as rig:
-            rig.controller.listen(_Announcer(notifier))
-            finishing = _Finishing(rig)
-            rig.controller.listen(finishing)
-            unfinished = [seen for seen in survey(config.storage.sessions) if seen.unfinished]
-            notifier.ready(_words(rig.state, unfinished))
-            log.info("ready: %s", _words(rig.state, unfinished))
-            serving = asyncio.create_task(_serve_rig(rig, unfinished))
-            fusing.append(asyncio.create_task(finishing.serve()))
-            await stopped.wait()
-            notifier.stopping()
-            serving.cancel()
-            await asyncio.gather(serving, return_exceptions=True)
-    finally:
-        # The rail stands by now: nothing had to wait for this.
-        for task in fusing:
-            task.cancel()
-        await asyncio.gather(*fusing, return_exceptions=True)
+@contextlib.contextmanager
+def with_broker(config: RigConfig, port: int = 0) -> Iterator[RigConfig]:
+    """A broker on loopback until the block is left, and the config of a rig that is on it.
 
+    Args:
+        config: of a rig without a broker.
+        port: where it listens; 0 takes a free one.
 
-async def _serve_rig(rig: Rig, unfinished: list[Overview]) -> None:
-    """Wait for a rig that can be opened, then do what the config wants done at the start.
-
-    A part that was not there at the start may come: it is looked for again and again. A pressed e-stop is for a person to clear.
+    Raises:
+        Stopped: the config names a broker already, or none can be started.
     """
-    while rig.state.fault is not None and rig.state.fault.code == "open":
-        log.warning("%s; trying again in %.0f s", rig.state.fault.message, REOPEN_S)
-        await asyncio.sleep(REOPEN_S)
-        await rig.controller.command(ev.ClearFault())
-        await rig.controller.reached(*RESTING)
-    if rig.state.fault is None:
-        await _begin(rig, unfinished)
-    else:
-        log.warning("%s; %s", rig.state.fault.message, rig.state.fault.next_step)
-
-
-async def _begin(rig: Rig, unfinished: list[Overview]) -> None:
-    """What the config wants done at the start. A rig that cannot do it stays up and says why."""
-    service = rig.config.service
-    try:
-        if service.home_on_start or (unfinished and service.unfinished == "resume"):
-            await rig.home()
-        if service.unfinished == "resume":
-            for seen in unfinished:
-                await rig.resume(seen.path)
-                if (await rig.ended()).mode is not Mode.IDLE:
-                    log.warning("%s is not finished; the rig waits", seen.path.name)
-                    break
-    except (RigFault, Refused, SessionError, OSError) as error:
-        log.warning("%s", error)
-        return
-    for seen in unfinished:
-        if service.unfinished == "report":
-            log.warning(
-                "%s is unfinished (%d of %d frames): rigd resume %s",
-                seen.path.name,
-                seen.frames,
-                seen.planned,
-                seen.path,
-            )
-
-
-class _Finishing:
-    """Fuses complete sessions while the rig rests, and stands still while it does not."""
-
-    def __init__(self, rig: Rig) -> None:
-        self._rig = rig
-        self._more = asyncio.Event()
-        self._finisher = Finisher(HealthReader(rig.config.storage.sessions).read, self._busy)
-
-    def __call__(self, notice: Notice) -> None:
-        if isinstance(notice, Changed):
-            self._finisher.look()
-        elif isinstance(notice, Closed):
-            self._more.set()
-
-    async def serve(self) -> None:
-        """Until cancelled. That nothing can be fused is no reason for a rig to stop."""
+    if config.mqtt is not None:
+        raise Stopped(
+            Exit.USAGE, f"the config names a broker already: {config.mqtt.host}; leave --with-broker away"
+        )
+    with contextlib.ExitStack() as leaving:
+        folder = Path(leaving.enter_context(tempfile.TemporaryDirectory(prefix="rigd-broker-")))
         try:
-            await serve(self._finisher, self._rig.config.storage.sessions, self._more)
-        except Exception:
-            log.exception("fusing has ended; sessions stay as they are, and rigd finish does it by hand")
-
-    def _busy(self) -> str:
-        return f"the rig is {self._rig.state.mode}" if self._rig.state.mode in BUSY else ""
-
-
-class _Announcer:
-    """Tells the service manager what the rig does, when that changes."""
-
-    def __init__(self, notifier: Notifier) -> None:
-        self._notifier = notifier
-        self._said = ""
-
-    def __call__(self, notice: Notice) -> None:
-        if isinstance(notice, Changed):
-            words = _words(notice.state, [])
-            if words != self._said:
-                self._said = words
-                self._notifier.status(words)
-
-
-def _words(state: State, unfinished: list[Overview]) -> str:
-    words = str(state.mode)
-    if state.stack is not None:
-        words += f": {state.stack.accepted} of {state.stack.plan.frames} frames"
-    if state.fault is not None:
-        words += f": {state.fault.message}; {state.fault.next_step}"
-    if unfinished:
-        words += f"; {len(unfinished)} unfinished session{'s' if len(unfinished) > 1 else ''}"
-    return words
+            broker = leaving.enter_context(loopback_broker(folder, port))
+        except BrokerError as error:
+            raise Stopped(Exit.BROKER, str(error)) from error
+        say(
+            f"broker ({broker.kind}) on {broker.host}:{broker.port}: rigctl --url mqtt://{broker.host}:{broker.port}/{config.rig.id} watch"
+        )
+        yield config.model_copy(update={"mqtt": Mqtt(host=broker.host, port=broker.port)})

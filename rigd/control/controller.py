@@ -71,6 +71,11 @@ class Controller:
         """Have every notice handed to this function, on the loop."""
         self._listeners.append(listener)
 
+    def ignore(self, listener: Listener) -> None:
+        """No more."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
     async def command(self, event: Event, taken: Callable[[], None] | None = None) -> str | None:
         """Put a command to the machine; why it was refused, or None when it was taken.
 
