@@ -198,5 +198,5 @@ def _urgent(now: dict[str, Any]) -> tuple[Any, ...]:
         now["fault"],
         now["camera_connected"],
         None if lease is None else lease.holder,
-        None if session is None else (session.id, session.phase == "paused"),
+        None if session is None else session.id,
     )

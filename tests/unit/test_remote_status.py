@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -139,6 +140,20 @@ def test_where_the_rail_is_while_it_moves(tmp_path):
     assert speaks.ear.states[-1].rail == reports.Rail(homed=True, position_um=5000.0, moving=False)
 
 
+def test_at_rest_the_position_is_the_one_that_the_machine_goes_by(tmp_path):
+    async def body(speaks: Voice) -> None:
+        await speaks.rig.home()
+        at_rest = speaks.ear.states[-1].rail
+        rail = speaks.rig.controller.hands.rail
+        rail.now = replace(rail.now, position=rail.now.position + 500)
+        speaks.reporter.note_error("so that the state is another one")
+        await passes(0.15)
+        assert speaks.ear.states[-1].last_error
+        assert speaks.ear.states[-1].rail == at_rest
+
+    told(small_rig(tmp_path), body)
+
+
 def test_while_homing_no_position_is_claimed(tmp_path):
     async def body(speaks: Voice) -> None:
         await speaks.rig.home()
@@ -156,6 +171,20 @@ def test_the_time_left_is_what_it_takes(whole):
     for one in said:
         left = end - one.at_s
         assert one.data.session.eta_s == pytest.approx(left, abs=0.3)
+
+
+def test_a_second_stack_is_not_taken_for_the_first(tmp_path):
+    async def body(speaks: Voice):
+        first = await a_stack(speaks)
+        speaks.ear.forget()
+        second = await speaks.rig.start("again", speaks.rig.plan().plan)
+        await speaks.rig.ended()
+        return first, second
+
+    speaks, (first, second) = told(small_rig(tmp_path), body)
+    assert first.id != second.id
+    assert {state.session.id for state in speaks.ear.states if state.session} == {second.id}
+    assert {state.session.name for state in speaks.ear.states if state.session} == {"again"}
 
 
 def test_the_lease_is_told_at_once_and_renewing_it_is_not_urgent(tmp_path):

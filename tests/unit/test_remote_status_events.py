@@ -8,7 +8,7 @@ import json
 import pytest
 
 from rigd.machine import events as ev
-from rigd.machine.state import Mode
+from rigd.machine.state import Mode, Phase
 from tests.rigs import FRAMES, capture, passes, small_rig, stored
 from tests.unit._said import Voice, a_stack, told
 
@@ -28,8 +28,15 @@ def test_a_pause_is_told_at_once_and_so_is_going_on(tmp_path):
         before = len(speaks.ear.states)
         await passes(60)
         assert len(speaks.ear.states) <= before + 2  # a verdict or two that were on their way
+        left_s = speaks.ear.states[-1].session.eta_s
+        resumed_s = speaks.clock.now()
         await rig.command(ev.Resume())
         await rig.ended()
+        (end_s,) = speaks.ear.times("event/session_finished")
+        assert end_s - resumed_s == pytest.approx(left_s, abs=0.6)
+        for said in speaks.ear.said:
+            if said.topic == "state" and said.at_s > resumed_s and said.data.session:
+                assert said.data.session.eta_s == pytest.approx(end_s - said.at_s, abs=0.6)
 
     speaks, _ = told(small_rig(tmp_path), body)
     assert speaks.ear.events == ["session_started", "session_paused", "session_resumed", "session_finished"]
@@ -37,6 +44,32 @@ def test_a_pause_is_told_at_once_and_so_is_going_on(tmp_path):
     assert paused.why == "paused by the operator"
     assert 3 <= paused.frame < FRAMES
     assert speaks.reporter.last_error == ""
+
+
+@pytest.mark.parametrize("phase", [each for each in Phase if each is not Phase.APPROACHING])
+def test_a_pause_that_was_asked_for_is_no_error_whenever_it_comes(tmp_path, phase):
+    async def body(speaks: Voice) -> None:
+        rig = speaks.rig
+        asked = False
+
+        def ask(notice):
+            nonlocal asked
+            stack = rig.state.stack
+            if stack is not None and stack.phase is phase and not asked:
+                asked = True
+                rig.controller.post(ev.Pause("a look at the subject"))
+
+        rig.controller.listen(ask)
+        await rig.home()
+        await rig.start("test", rig.plan().plan)
+        await rig.ended()
+        assert asked
+        if phase not in {Phase.ENDING, Phase.CLOSING}:
+            assert rig.state.mode is Mode.PAUSED
+            assert speaks.ear.on("event/session_paused")[-1].why == "a look at the subject"
+        assert speaks.reporter.last_error == ""
+
+    told(small_rig(tmp_path), body)
 
 
 def test_an_aborted_stack(tmp_path):
