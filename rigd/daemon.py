@@ -7,7 +7,7 @@ import logging
 import signal
 from pathlib import Path
 
-from drivers.clock import Clock, SystemClock
+from drivers.clock import SystemClock
 from rigd.app import RESTING, Refused, Rig, RigFault, open_rig, warm_up
 from rigd.config import RigConfig
 from rigd.control.notices import Changed, Closed, Notice

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from drivers.clock import Clock
 from rigd.app import Rig, Tie
-from rigd.config import RigConfig
 from rigd.health import LoopLag, LoopLagMeter
 from rigd.homeassistant.announcer import Announcer
 from rigd.local import LocalServer, socket_path
