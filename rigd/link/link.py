@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 STEADY_S = 1.0
-"""A connection that lasted this long, or on which the broker acknowledged anything, has worked."""
+"""A connection that lasted this long has worked."""
+MOST_SHORT_LIVES = 3
+"""Not every broker says that another client took our place: two rigs with one id would only cut each other off."""
 MOST_DENIED = 1000
 """Topics of which it is remembered that the log has them."""
 LAST_WORDS_S, GOODBYE_S = 3.0, 1.0
@@ -78,6 +80,7 @@ class Link:
         self._bytes_under_way = 0
         self._only_old = endpoint.protocol == "3.1.1"
         self._denied: set[str] = set()
+        self._short_lives = 0
         self._running = self._closing = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -153,9 +156,8 @@ class Link:
             self._lost()
         if self._closing:
             return 0.0
-        if wire.acknowledged or loop.time() - began_s >= STEADY_S:
-            self._backoff.reset()
         self._down(ended)
+        self._note_life(loop.time() - began_s)
         return self._backoff.longest_s() if ended.kind is Kind.DENIED else self._backoff.next_s()
 
     async def _reach(self) -> Wire:
@@ -203,6 +205,20 @@ class Link:
         self.losses += 1
         self._tell_trouble(ended.why, failed=False)
         self._call(self._on_down, ended.why)
+
+    def _note_life(self, lasted_s: float) -> None:
+        """A connection that lasted is a reason to try again soon; some that did not are a reason to wonder why."""
+        if lasted_s >= STEADY_S:
+            self._backoff.reset()
+            self._short_lives = 0
+            return
+        self._short_lives += 1
+        if self._short_lives == MOST_SHORT_LIVES:
+            log.warning(
+                "%s cuts the connection soon after it began, again and again; perhaps another client has our client id '%s'",
+                self._endpoint,
+                self._endpoint.client_id,
+            )
 
     def _lost(self) -> None:
         """What was under way waits again."""

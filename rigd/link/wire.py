@@ -86,8 +86,6 @@ class Wire:
         self.bounds = Bounds()
         self.done: list[tuple[int, str]] = []
         """Publications that have ended, by number, and why the broker would not have them (empty: it took them)."""
-        self.acknowledged = 0
-        """How many the broker has acknowledged."""
         self._endpoint = endpoint
         self._on_message = on_message
         self._on_done = on_done
@@ -342,6 +340,8 @@ class Wire:
             self._end(Ended(f"the broker ended the connection: {words(reason)}"))
         elif words(reason) == "keep alive timeout":
             self._end(Ended("the broker has been silent for too long"))
+        elif words(reason) == "protocol error":
+            self._end(Ended("the broker sent something that is no MQTT"))
         else:
             self._end(Ended(self._complaints.last or "the connection was cut"))
 
@@ -358,7 +358,6 @@ class Wire:
             log.warning("%s: a message whose topic is not UTF-8 is left aside", self._endpoint)
 
     def _published(self, _client: Client, _userdata: Any, mid: int, reason: Any, _properties: Any) -> None:
-        self.acknowledged += 1
         self.done.append((mid, words(reason) if reason.value >= FAILED_CODE else ""))
 
     def _end(self, ended: Ended) -> None:
