@@ -7,6 +7,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,9 +117,14 @@ def clock_for(config: RigConfig, *, virtual: bool) -> Clock:
 
 
 async def capture_with(
-    config: RigConfig, clock: Clock, begin: Callable[[Rig], Awaitable[Session]], *, quiet: bool
+    config: RigConfig,
+    clock: Clock,
+    begin: Callable[[Rig], Awaitable[Session]],
+    *,
+    quiet: bool,
+    around: Callable[[Rig], AbstractAsyncContextManager[object]] = lambda _rig: nullcontext(),
 ) -> Outcome:
-    """Open the rig, begin, show progress until the stack is over, and say what came of it.
+    """Open the rig, begin, show progress until the stack is over, and say what came of it. `around` is open for as long.
 
     Raises `Stopped` with the code of an interrupted or paused stack, `RigFault` of a failed one.
     """
@@ -127,7 +133,7 @@ async def capture_with(
     warm_up()
     interrupts = Interrupts()
     started_s = clock.now()
-    async with open_rig(config, clock) as rig:
+    async with open_rig(config, clock) as rig, around(rig):
         interrupts.install(rig)
         progress = Progress(quiet=quiet)
         rig.controller.listen(progress.notice)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +16,13 @@ from rigd.app import Rig
 from rigd.cli.capture import capture_with, clock_for, finished_after, report
 from rigd.cli.exits import Exit
 from rigd.cli.failures import Stopped
-from rigd.config import demo_path, load
+from rigd.cli.progress import say
+from rigd.cli.service import with_broker
+from rigd.client import connect
+from rigd.config import RigConfig, demo_path, load
+from rigd.local import socket_path
 from rigd.preview import DEPTH, PREVIEW, viewpoint_um
+from rigd.serving import reachable
 from rigd.session import Session
 from rigd.virtualtime import run
 
@@ -35,7 +43,11 @@ class Quality:
 
 def demo(options: argparse.Namespace) -> int:
     """`rigd demo`."""
-    overrides = [f"storage.sessions={options.out}", f"camera.scene={options.scene}"]
+    overrides = [
+        f"storage.sessions={options.out}",
+        f"service.state={options.out / '.state'}",
+        f"camera.scene={options.scene}",
+    ]
     config = load(demo_path(), overrides)
     clock = clock_for(config, virtual=options.virtual_time)
     truths: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]] = []
@@ -43,7 +55,6 @@ def demo(options: argparse.Namespace) -> int:
 
     async def begin(rig: Rig) -> Session:
         planned = rig.plan().plan
-        await rig.home()
         camera = rig.parts.camera
         # Seen from where the preview is seen from.
         distance_um = config.preview.pupil_to_focus_um
@@ -51,11 +62,23 @@ def demo(options: argparse.Namespace) -> int:
         truth = camera.truth(viewpoint_um(planned, distance_um))  # type: ignore[attr-defined]
         truths.append((truth.picture, truth.depth_um))
         steps.append(planned.step_um)
-        return await rig.start(f"demo-{options.scene}", planned)
+        name = f"demo-{options.scene}"
+        if options.virtual_time:  # which networks do not keep
+            await rig.home()
+            return await rig.start(name, planned)
+        return await _begin_from_afar(rig, name)
 
     if not options.json:
         print("rigd demo: a simulated rig photographs a stack. Nothing real moves.", flush=True)
-    outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
+    if options.virtual_time:
+        outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
+    else:
+        with _broker_if_any(config) as config:
+
+            def around(rig: Rig) -> AbstractAsyncContextManager[object]:
+                return reachable(rig, clock)
+
+            outcome = run(capture_with(config, clock, begin, quiet=options.json, around=around), clock)
     quality = against_truth(
         outcome.session, *truths[0]
     )  # of the preview, before its depth map gives way to the final one
@@ -74,6 +97,33 @@ def demo(options: argparse.Namespace) -> int:
             f"{quality.depth_error_um:.1f} um = {quality.depth_error_um / step_um:.3f} steps, known for {quality.depth_known:.0%}"
         )
     return Exit.DONE
+
+
+@contextmanager
+def _broker_if_any(config: RigConfig) -> Iterator[RigConfig]:
+    """The rig on a broker of its own; on its Unix socket where there is no broker to start."""
+    with ExitStack() as leaving:
+        try:
+            config = leaving.enter_context(with_broker(config))
+        except Stopped as error:
+            say(f"{error}\n  going on without: commands go over a Unix socket")
+        yield config
+
+
+async def _begin_from_afar(rig: Rig, name: str) -> Session:
+    """Home and start as anybody would who is not in this process: by messages."""
+    mqtt = rig.config.mqtt
+    if mqtt is not None:
+        url = f"mqtt://{mqtt.host}:{mqtt.port}/{rig.config.rig.id}"
+    else:
+        url = f"unix:{socket_path(rig.config.rig.id, None, rig.config.service.state, os.environ)}"
+    async with connect(url) as remote:
+        await remote.home()
+        await remote.start(name)
+    pipeline = rig.controller.hands.pipeline
+    if pipeline is None:  # over already
+        raise Stopped(Exit.HARDWARE, "the stack ended as soon as it had begun")
+    return pipeline.session
 
 
 def against_truth(

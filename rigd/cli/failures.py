@@ -51,7 +51,9 @@ def _explain(error: Exception) -> tuple[Exit, str]:
     """Imports only what a failing command has imported already."""
     from drivers.base import DriverError
     from rigd.app import Refused, RigFault
+    from rigd.client import RigError
     from rigd.config import ConfigError
+    from rigd.link.credentials import CredentialsError
     from rigd.plan import PlanError
     from rigd.session import DamagedJournal, JournalInUse, SessionError
 
@@ -70,7 +72,9 @@ def _explain(error: Exception) -> tuple[Exit, str]:
         case RigFault():
             kinds = {"storage": Exit.STORAGE, "internal": Exit.INTERNAL}
             code, message = kinds.get(error.code, Exit.HARDWARE), str(error)
-        case DriverError() | Refused():
+        case CredentialsError():
+            code, message = Exit.BROKER, str(error)
+        case DriverError() | Refused() | RigError():
             code, message = Exit.HARDWARE, str(error)
         case OSError():
             code, message = Exit.STORAGE, str(error)
