@@ -140,10 +140,9 @@ class TestShooting:
             settled_s = self._clock.now() + self._settle_s
             early_s = 0.0
             for tried in range(TRIES):
-                # A camera that gave an old picture has it still: let the sensor go round before it is asked again.
-                await self._wait(
-                    settled_s - self._clock.now() if tried == 0 else tried * self._camera.round_s
-                )
+                # A camera that gave a picture so much too old is asked again when it must have a newer one.
+                again_s = early_s + tried * self._camera.round_s
+                await self._wait(again_s if tried else settled_s - self._clock.now())
                 self._go_on()
                 exposure = await self._camera.expose(settled_s, position_um)
                 self._go_on()
