@@ -1,7 +1,6 @@
 """What the next stack is taken with: the config, a profile over it, and over that what was changed since.
 
-Positions, step and frames are one too many: of farthest plane, step and number of frames two make a stack. What was given later
-counts, and the third gives way.
+Where the farthest plane is known, step and number of frames exclude each other: the one that was given later counts.
 """
 
 from __future__ import annotations
@@ -30,8 +29,6 @@ JOG_UM = 100.0
 """How far a press of a jog button goes, unless the rig's config bounds jogs to less."""
 _PLAN = ("near_um", "far_um", "step_um", "frames", "margin_frames", "direction")
 _TWO_OF = ("far_um", "step_um", "frames")
-_GIVES_WAY = ("frames", "step_um", "far_um")
-"""Of those that were given at the same time, the first of these."""
 
 Layer = Mapping[str, Any]
 
@@ -236,24 +233,23 @@ class LiveSettings:
 
 
 def _merge(*layers: Layer) -> dict[str, Any]:
-    """Layers over each other, the last one on top. Of farthest plane, step and frames the oldest gives way.
+    """Layers over each other, the last one on top. With a farthest plane, the older of step and frames gives way.
 
     Raises:
         SettingsError: one layer gives step and frames, and the farthest plane is known.
     """
     values: dict[str, Any] = {}
-    age = dict.fromkeys(_TWO_OF, -1)
+    latest = "step_um"
     for depth, layer in enumerate(layers):
-        for name, value in layer.items():
-            values[name] = value
-            if name in age and value is not None:
-                age[name] = depth
+        values |= layer
+        given = [name for name in ("step_um", "frames") if layer.get(name) is not None]
+        if len(given) == 1:
+            latest = given[0]
         if all(values[name] is not None for name in _TWO_OF):
-            if depth > 0 and layer.get("step_um") is not None and layer.get("frames") is not None:
+            if depth > 0 and len(given) > 1:
                 message = "step_um and frames exclude each other, as near_um and far_um are known"
                 raise _wrong(ErrorCode.INVALID_PARAMS, "frames", message)
-            oldest = min(_GIVES_WAY, key=lambda name: (age[name], _GIVES_WAY.index(name)))
-            values[oldest] = None
+            values["frames" if latest == "step_um" else "step_um"] = None
     return values
 
 

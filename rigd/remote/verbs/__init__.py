@@ -47,6 +47,8 @@ WORKED: Mapping[str, Worked] = {
 LIMITS: Mapping[str, Limit] = {
     "goto": motion.goto_limits,
     "jog": motion.jog_limits,
+    "release": motion.release_limits,
+    "identify": looking.identify_limits,
     "mark_near": tuning.mark_limits,
     "mark_far": tuning.mark_limits,
 }

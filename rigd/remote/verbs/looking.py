@@ -161,6 +161,12 @@ def _shot_report(picture: TestPicture) -> reports.TestShot:
     )
 
 
+def identify_limits(room: Room, _: Identify) -> None:
+    """There is a light to blink."""
+    if room.rig.parts.light is None:
+        raise Refusal(ErrorCode.NOT_ALLOWED, "this rig has no light to blink")
+
+
 async def identify(room: Room, _job: Job, params: Identify) -> Answer:
     """Blink the light. Answered when it has begun to."""
     begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()

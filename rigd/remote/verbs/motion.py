@@ -71,6 +71,12 @@ async def begin(room: Room, job: Job, event: Event, *, hold_s: float | None = No
 # --------------------------------------------------------------------------------------------------------------- limits
 
 
+def release_limits(room: Room, _: NoParams) -> None:
+    """There is a motor to be switched off."""
+    if not room.rig.parts.rail.capabilities.can_release:
+        raise Refusal(ErrorCode.NOT_ALLOWED, "the motor of this rail cannot be switched off")
+
+
 def goto_limits(room: Room, params: Goto) -> None:
     """The target is inside the soft limits."""
     _check_target(room, round(params.position_um / room.microstep_um), "params.position_um")
