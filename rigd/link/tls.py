@@ -50,10 +50,21 @@ def tls_context(files: TlsFiles) -> Context:
 
 def _no_password() -> str:
     # Without this, OpenSSL asks on the terminal and waits.
-    raise ValueError("the key is encrypted; rigd has no password for it")
+    raise ValueError("the key is encrypted, and there is no password for it")
 
 
 def _unusable(what: str, path: Path | None, error: Exception, key: Path | None = None) -> Failed:
-    why = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else str(error)
     where = f"{path}" + (f" with key {key}" if key is not None else "")
-    return Failed(Kind.DENIED, f"{what} {where} cannot be used: {why or error!r}")
+    return Failed(Kind.DENIED, f"{what} {where} cannot be used: {_why(error)}")
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case ssl.SSLError(reason="KEY_VALUES_MISMATCH"):
+            return "the key is not that of the certificate"
+        case ssl.SSLError():
+            return f"no such thing is in it ({error.reason or error})"
+        case OSError():
+            return error.strerror or repr(error)
+        case _:
+            return str(error)

@@ -37,6 +37,8 @@ def explained(error: Exception, endpoint: Endpoint) -> str:
             return f"the name '{endpoint.host}' cannot be resolved ({error.strerror or error})"
         case ssl.SSLCertVerificationError():
             return _untrusted(error, endpoint)
+        case ssl.SSLEOFError() | ConnectionResetError() if endpoint.tls is not None:
+            return "the broker hung up during the TLS handshake; perhaps it does not speak TLS on this port"
         case ssl.SSLError():
             return _tls(error)
         case ConnectionRefusedError():
@@ -69,11 +71,12 @@ def _tls(error: ssl.SSLError) -> str:
     return f"TLS failed: {reason or error}"
 
 
-def after_hello(text: str) -> str:
+def after_hello(text: str, *, encrypted: bool) -> str:
     """What ended a connection before the broker's answer, for people; `text` is what the socket said, if it said anything."""
     lower = text.lower().replace("_", " ")
     if "alert" in lower and "certificate required" in lower:
         return "the broker asks for a certificate of ours, and there is none"
     if "alert" in lower:
         return f"the broker refused our certificate ({text})"
-    return "the broker ended the connection before it answered"
+    perhaps = "" if encrypted else "; perhaps it wants TLS on this port"
+    return f"the broker ended the connection before it answered{perhaps}"

@@ -124,7 +124,9 @@ class Wire:
             if refusal is not None:
                 raise refusal
             return
-        raise Failed(Kind.HUNG_UP, after_hello(self._complaints.last))
+        raise Failed(
+            Kind.HUNG_UP, after_hello(self._complaints.last, encrypted=self._endpoint.tls is not None)
+        )
 
     async def subscribe(self, topics: Sequence[str]) -> list[str]:
         """Subscribe and wait for the broker's word; returns what it refused. Raises `Failed`."""
