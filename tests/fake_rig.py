@@ -57,7 +57,10 @@ class FakeRig:
         self.lease_token: str | None = None
         self.lease_ttl_s = 30.0
         self.settings: dict[str, Any] = {"settle_s": 0.2, "end": "park", "jog_um": 500.0}
-        self.answers: dict[str, tuple[str, Any, bytes]] = {}
+        self.answers: dict[str, bytes] = {}
+        self.ends: dict[str | None, dict[str, Any]] = {}
+        self.forgets_ends = False
+        """The end of a command is not told again to who asks again."""
         self.under_way: dict[str, str | None] = {}
         self._changed = asyncio.Event()
         self.boot()
@@ -196,15 +199,15 @@ class FakeRig:
     ) -> None:
         """A long verb is over. `tell` False: the event gets lost."""
         transaction = self.under_way.pop(verb)
+        self.ends[transaction] = {
+            "verb": verb,
+            "transaction": transaction,
+            "status": "error" if error else "ok",
+            "data": data or {},
+            "error": error,
+        }
         if tell:
-            self.event(
-                events.ActionFinished,
-                verb=verb,
-                transaction=transaction,
-                status="error" if error else "ok",
-                data=data or {},
-                error=error,
-            )
+            self.event(events.ActionFinished, **self.ends[transaction])
         self.say_state(mode="idle")
 
     def answer(
@@ -234,7 +237,9 @@ class FakeRig:
     def _obey(self, incoming: Incoming, verb: str, request: Request) -> None:
         known = self.answers.get(request.transaction or "")
         if known is not None:
-            incoming.reply(json.dumps({**json.loads(known[2]), "repeated": True}).encode())
+            incoming.reply(json.dumps({**json.loads(known), "repeated": True}).encode())
+            if request.transaction in self.ends and not self.forgets_ends:
+                self.event(events.ActionFinished, **self.ends[request.transaction])
             return
         error = self.refuse.get(verb) or self._refusal(verb, request)
         if error is not None:
@@ -250,7 +255,7 @@ class FakeRig:
             self._begin(verb, request)
         raw = self.answer(incoming, verb, request, status="accepted" if long else "ok", data=data)
         if request.transaction and (verb not in VERBS or VERBS[verb].acts):
-            self.answers[request.transaction] = (verb, request.params, raw)
+            self.answers[request.transaction] = raw
         if long and verb not in self.hold:
             asyncio.get_running_loop().call_soon(self._end, verb, request)
 
@@ -280,8 +285,7 @@ class FakeRig:
 
     def _data(self, verb: str, request: Request) -> Any:
         if verb.startswith(topics.SET):
-            self._change({verb.removeprefix(topics.SET): request.params["value"]})
-            return None
+            return self._change({verb.removeprefix(topics.SET): request.params["value"]})
         match verb:
             case "ping":
                 return reports.Pong(boot_id=self.boot_id, contract=self.contract, mode=self.mode)

@@ -14,6 +14,7 @@ from rigd.client.connecting import connect
 from rigd.client.errors import (
     ActionFailed,
     BadAddress,
+    BadCredentials,
     CommandRefused,
     CommandTimeout,
     ContractMismatch,
@@ -36,6 +37,7 @@ __all__ = [
     "ActionFailed",
     "Address",
     "BadAddress",
+    "BadCredentials",
     "CommandRefused",
     "CommandTimeout",
     "ContractMismatch",

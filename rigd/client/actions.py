@@ -19,7 +19,7 @@ from rigd.messages.verbs import Expect
 log = logging.getLogger(__name__)
 
 MISSED_S = 2.0
-"""An end that the rig's mode shows is told by an event within this time, unless the event was missed."""
+"""An end that the rig's mode shows is told within this time, or never."""
 UNDER_WAY: dict[str, frozenset[str]] = {
     "home": frozenset({"homing", "stopping"}),
     "jog": frozenset({"moving", "stopping"}),
@@ -37,6 +37,8 @@ class Action:
     def __init__(self, verb: str, params: Mapping[str, Any]) -> None:
         self.verb = verb
         self.transaction = ""
+        self.payload = b""
+        """The request as it was sent."""
         self.params = dict(params)
         self.data: dict[str, Any] = {}
         """What came with the answer."""
@@ -95,9 +97,9 @@ class Actions:
         """Send a long command; given back when it was accepted. Raises as `Asker.ask`."""
         action = Action(verb, params or {})
 
-        def known_as(transaction: str) -> None:
+        def known_as(transaction: str, payload: bytes) -> None:
             self._under_way.pop(action.transaction, None)
-            action.transaction = transaction
+            action.transaction, action.payload = transaction, payload
             self._under_way[transaction] = action
 
         action.end.add_done_callback(lambda _: self._under_way.pop(action.transaction, None))
@@ -158,8 +160,7 @@ class Actions:
 
     async def _look_after(self) -> None:
         try:
-            reply = await self._asker.ask("request/ping", acts=False)
-            pong = Pong.model_validate(reply.data)
+            pong = Pong.model_validate((await self._asker.ask("request/ping", acts=False)).data)
         except (RigError, ValueError) as error:
             log.info("what the rig does is not known: %s", error)
             return  # the way is lost again, and will be back
@@ -171,12 +172,20 @@ class Actions:
             if action.transaction not in self._asker.unanswered
             and pong.mode not in UNDER_WAY.get(action.verb, frozenset())
         ]
-        if not over:
-            return
-        await asyncio.wait({action.end for action in over}, timeout=MISSED_S)
-        for action in over:
-            if not action.over:
-                self._conclude(action)
+        await asyncio.gather(*(self._ask_end(action) for action in over))
+
+    async def _ask_end(self, action: Action) -> None:
+        """It is over, by the rig's mode: have its end told again."""
+        try:
+            async with asyncio.timeout(MISSED_S):
+                await self._asker.again(
+                    f"request/{action.verb}", action.payload, action.transaction, MISSED_S
+                )
+                await asyncio.wait({action.end})
+        except (RigError, TimeoutError) as error:
+            log.info("how %s ended is not told: %s", action.verb, error)
+        if self._view.reachable and not action.over:
+            self._conclude(action)
 
     def _conclude(self, action: Action) -> None:
         """It is over, and nobody told how: by where the rig is now."""

@@ -70,7 +70,7 @@ class Asker:
         acts: bool = True,
         expect: Expect | None = None,
         lease: str | None = None,
-        known_as: Callable[[str], None] = lambda _: None,
+        known_as: Callable[[str, bytes], None] = lambda _transaction, _payload: None,
         timeout_s: float | None = None,
     ) -> Reply:
         """Send a request, relative topic and parameters, and wait for an answer that is not an error.
@@ -81,7 +81,7 @@ class Asker:
             acts: give it a time limit in the rig's time; not for what changes nothing.
             expect: what must hold.
             lease: token.
-            known_as: told the transaction before it is sent.
+            known_as: told transaction and payload before they are sent; of the second pair too, where there is one.
             timeout_s: for the answer, and for the command to be acted on.
 
         Raises:
@@ -103,16 +103,22 @@ class Asker:
         if acts and self._ahead_s is None:
             await self.ask("request/ping", acts=False, timeout_s=limit_s)
         first = new_transaction()
-        known_as(first)
         try:
-            return await self._send(topic, envelope, first, until_s, acts=acts)
+            return await self._send(topic, envelope, first, until_s, acts=acts, known_as=known_as)
         except CommandRefused as refused:
             if not self._clock_was_set(refused):
                 raise
         # Refused for its time limit, by a clock that was set since: nothing was done, and this limit is right.
         again = new_transaction()
-        known_as(again)
-        return await self._send(topic, envelope, again, until_s, acts=acts)
+        return await self._send(topic, envelope, again, until_s, acts=acts, known_as=known_as)
+
+    async def again(self, topic: str, payload: bytes, transaction: str, timeout_s: float) -> Reply:
+        """Send a request that was answered before, as it was: the rig knows it, repeats the answer, and, where it is over, its end.
+
+        Raises as `ask`.
+        """
+        until_s = asyncio.get_running_loop().time() + timeout_s
+        return await self._wait(_Asked(topic, payload, transaction, until_s))
 
     @property
     def unanswered(self) -> frozenset[str]:
@@ -138,27 +144,38 @@ class Asker:
                 asked.answer.set_exception(error)
 
     async def _send(
-        self, topic: str, envelope: dict[str, Any], transaction: str, until_s: float, *, acts: bool
+        self,
+        topic: str,
+        envelope: dict[str, Any],
+        transaction: str,
+        until_s: float,
+        *,
+        acts: bool,
+        known_as: Callable[[str, bytes], None] = lambda _transaction, _payload: None,
     ) -> Reply:
-        if self._ended is not None:
-            raise self._ended
         envelope = {"transaction": transaction, **envelope}
         if acts and self._ahead_s is not None:
             moment = datetime.fromtimestamp(until_s + self._ahead_s, UTC)
             envelope["not_after"] = moment.isoformat()
-        asked = _Asked(topic, json.dumps(envelope).encode(), transaction, until_s)
-        self._asked[transaction] = asked
+        payload = json.dumps(envelope).encode()
+        known_as(transaction, payload)
+        return await self._wait(_Asked(topic, payload, transaction, until_s))
+
+    async def _wait(self, asked: _Asked) -> Reply:
+        if self._ended is not None:
+            raise self._ended
+        self._asked[asked.transaction] = asked
         try:
             # An e-stop goes out even where nobody seems to be: what is known here may be old.
-            if self._view.reachable or (topic == topics.ESTOP and self._view.open):
+            if self._view.reachable or (asked.topic == topics.ESTOP and self._view.open):
                 self._dispatch(asked)
-            async with asyncio.timeout_at(until_s):
+            async with asyncio.timeout_at(asked.until_s):
                 answer = await asked.answer
         except TimeoutError:
-            raise self._late(topic) from None
+            raise self._late(asked.topic) from None
         finally:
-            del self._asked[transaction]
-        return self._checked(topic, answer)
+            del self._asked[asked.transaction]
+        return self._checked(asked.topic, answer)
 
     def _dispatch(self, asked: _Asked) -> None:
         left_s = asked.until_s - asyncio.get_running_loop().time()

@@ -12,10 +12,10 @@ from rigd.messages import topics
 
 HEARD = (
     topics.AVAILABILITY,
+    topics.HEALTH,
     topics.BIRTH,
     topics.STATE,
     topics.INFO,
-    topics.HEALTH,
     topics.SETTINGS,
     "session/+/frame",
     "session/+/summary",

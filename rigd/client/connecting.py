@@ -41,6 +41,7 @@ async def connect(
 
     Raises:
         BadAddress: the address is wrong.
+        BadCredentials: the file of credentials is.
         NotReachable: no broker or socket there, or it does not let us in.
         NoSuchRig: none of that name, or several and no name.
         RigOffline: it is not there now.

@@ -57,6 +57,11 @@ class Connection:
         return self._view.health
 
     @property
+    def settings_now(self) -> reports.Settings | None:
+        """What the next stack is taken with, as it was said last; None: not heard yet."""
+        return self._view.settings
+
+    @property
     def birth(self) -> reports.Birth | None:
         """Which daemon; None: not heard yet."""
         return self._view.birth
@@ -164,13 +169,14 @@ class Connection:
                     if isinstance(said, WayDown):
                         raise (RigOffline if self._view.open else NotReachable)(f"{self.where}: {said.why}")
         except TimeoutError:
-            raise self._strange() from None
-        self._view.check_contract()
+            if not self._known(wholly=False):
+                raise self._strange() from None
 
-    def _known(self) -> bool:
+    def _known(self, *, wholly: bool = True) -> bool:
         view = self._view
-        self._view.check_contract()
-        return view.open and view.online is True and view.birth is not None and view.state is not None
+        view.check_contract()
+        told = [view.birth, view.state, *([view.info, view.settings] if wholly else [])]
+        return view.open and view.online is True and None not in told
 
     def _strange(self) -> RigError:
         view = self._view

@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 
 from rigd.client.address import Address
-from rigd.client.errors import BadAddress, NotReachable
+from rigd.client.errors import BadAddress, BadCredentials
 from rigd.link.credentials import CredentialsError, read_credentials
 from rigd.link.endpoint import Endpoint, TlsFiles
 
@@ -17,13 +17,13 @@ def new_client_id() -> str:
 
 
 def endpoint_of(address: Address, credentials: Path | None, tls: TlsFiles | None) -> Endpoint:
-    """The broker of an address. Raises `BadAddress`, and `NotReachable` for unusable credentials."""
+    """The broker of an address. Raises `BadAddress`, `BadCredentials`."""
     username, password = address.username, None
     if credentials is not None:
         try:
             found = read_credentials(credentials)
         except CredentialsError as error:
-            raise NotReachable(str(error)) from None
+            raise BadCredentials(str(error)) from None
         if username is not None and username != found.username:
             raise BadAddress(
                 f"the address says user {username!r}, {credentials} says {found.username!r}; name one of them"

@@ -13,6 +13,10 @@ class BadAddress(RigError, ValueError):
     """The address of a rig is wrong; the text says what an address is."""
 
 
+class BadCredentials(RigError):
+    """User and password cannot be read; the text names the file and what is wrong with it."""
+
+
 class NotReachable(RigError):
     """No way there: the broker or the socket cannot be reached, or does not let this user in."""
 

@@ -75,9 +75,9 @@ class RigClient(Connection):
         """Change settings, all or none; what is None stays."""
         return _data(await self.ask("settings", **settings), reports.Settings)
 
-    async def set(self, setting: str, value: float | int | str | None) -> None:
+    async def set(self, setting: str, value: float | int | str | None) -> reports.Settings:
         """Change one setting; None goes back to the config's."""
-        await self._ask(f"set/{setting}", {"value": value}, keep_none=True)
+        return _data(await self._ask(f"set/{setting}", {"value": value}, keep_none=True), reports.Settings)
 
     async def plan(self, **params: Any) -> reports.PlanReport:
         """What a stack would be, with the settings and these on top. Nothing moves."""
@@ -110,16 +110,26 @@ class RigClient(Connection):
         async with self.jogging(distance_um) as action:
             return await ended_well(action)
 
+    async def nudge(self, direction: Literal["toward", "away"]) -> bool:
+        """Jog as far as the setting `jog_um` says. False: something stopped it before its end."""
+        async with self._jogging(JOG_HOLD_S, nudge=direction) as action:
+            return await ended_well(action)
+
     @asynccontextmanager
     async def jogging(self, distance_um: float, hold_s: float = JOG_HOLD_S) -> AsyncIterator[Action]:
         """Jog for as long as the block lasts, at most by `distance_um`; then stop, and wait until it stands."""
+        async with self._jogging(hold_s, distance_um=distance_um) as action:
+            yield action
+
+    @asynccontextmanager
+    async def _jogging(self, hold_s: float, **params: Any) -> AsyncIterator[Action]:
         if self._view.info is not None:
             hold_s = min(hold_s, self._view.info.limits.jog_hold_max_s)
 
         async def renew() -> None:
             await self.ask("jog.renew", hold_s=hold_s, timeout_s=RENEW_TIMEOUT_S)
 
-        action = await self.begin("jog", distance_um=distance_um, hold_s=hold_s)
+        action = await self.begin("jog", hold_s=hold_s, **params)
         try:
             async with held(keep_jog(action, hold_s, renew)):
                 yield action
@@ -192,11 +202,7 @@ class RigClient(Connection):
         lease = Lease(granted)
 
         async def renew() -> reports.LeaseGranted:
-            timeout_s = max(RENEW_TIMEOUT_S, lease.granted.ttl_s / 3)
-            reply = await self._ask(
-                "request/lease.renew", {"lease": lease.token}, lease=lease.token, timeout_s=timeout_s
-            )
-            return _data(reply, reports.LeaseGranted)
+            return await self.renew_lease(lease.token)
 
         before, self._lease = self._lease, lease
         try:
@@ -216,8 +222,13 @@ class RigClient(Connection):
             await self.ask("lease.take", holder=holder, ttl_s=ttl_s, force=force), reports.LeaseGranted
         )
 
-    async def give_back(self, token: str) -> None:
-        """Release a lease."""
+    async def renew_lease(self, token: str | None = None) -> reports.LeaseGranted:
+        """Keep a lease: that of `use_lease` by default."""
+        reply = await self._ask("request/lease.renew", {"lease": token}, lease=token)
+        return _data(reply, reports.LeaseGranted)
+
+    async def give_back(self, token: str | None = None) -> None:
+        """Release a lease: that of `use_lease` by default."""
         await self._ask("request/lease.release", {"lease": token}, lease=token)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ from rigd.local import LocalServer
 from rigd.messages import topics
 from rigd.messages.base import Error, ErrorCode
 from tests.fake_rig import FRAMES, WAIT_S, FakeRig
+from tests.fake_rig import test_shot as fake_shot
 
 
 def talk(
@@ -331,27 +333,44 @@ def test_a_command_given_while_the_way_is_lost_goes_out_when_it_is_back(tmp_path
     _lossy(tmp_path, body)
 
 
-def test_ends_that_were_missed_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr("rigd.client.actions.MISSED_S", 0.05)
+async def _missed(rig, fake, server, verb, task, **data):
+    """A verb comes to its end while the way is lost."""
+    await fake.until(lambda fake: verb in fake.under_way)
+    await rig.ping()
+    await server.close()
+    fake.finish(verb, tell=False, **data)
+    await server.open()
+    return await task
 
+
+def test_an_end_that_was_missed_is_asked_for(tmp_path):
     async def body(rig, fake, server):
         fake.hold = {"goto", "capture.test"}
         moving = asyncio.create_task(rig.goto(4000))
-        await fake.until(lambda fake: "goto" in fake.under_way)
-        await rig.ping()
-        await server.close()
-        fake.position_um = 4000.0
-        fake.finish("goto", tell=False)
-        await server.open()
-        await moving
+        stalled = Error(code=ErrorCode.HARDWARE, message="stalled")
+        with pytest.raises(ActionFailed, match="stalled"):
+            await _missed(rig, fake, server, "goto", moving, error=stalled)
         shooting = asyncio.create_task(rig.test_shot())
-        await fake.until(lambda fake: "capture.test" in fake.under_way)
-        await rig.ping()
-        await server.close()
-        fake.finish("capture.test", tell=False)
-        await server.open()
+        data = json.loads(fake_shot().model_dump_json())
+        shot = await _missed(rig, fake, server, "capture.test", shooting, data=data)
+        assert shot.width == 96
+        assert fake.acted.count("goto") == fake.acted.count("capture.test") == 1
+
+    _lossy(tmp_path, body)
+
+
+def test_an_end_that_nobody_remembers_is_judged_by_where_the_rig_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("rigd.client.actions.MISSED_S", 0.05)
+
+    async def body(rig, fake, server):
+        fake.forgets_ends = True
+        fake.hold = {"goto", "capture.test"}
+        moving = asyncio.create_task(rig.goto(4000))
+        fake.position_um = 4000.0
+        await _missed(rig, fake, server, "goto", moving)
+        shooting = asyncio.create_task(rig.test_shot())
         with pytest.raises(ActionFailed, match="missed"):
-            await shooting
+            await _missed(rig, fake, server, "capture.test", shooting)
 
     _lossy(tmp_path, body)
 

@@ -1,0 +1,51 @@
+"""Numbers and tables in words, for people; and lengths as people write them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+
+_LENGTH = re.compile(r"^([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(um|µm|μm|mm|cm)?$")
+_UM = {"": 1.0, "um": 1.0, "µm": 1.0, "μm": 1.0, "mm": 1000.0, "cm": 10_000.0}
+
+
+def length_um(text: str) -> float:
+    """`250`, `250um`, `1.5mm` as micrometres. Raises what argparse shows."""
+    found = _LENGTH.match(text.strip())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no length; write 250, 250um or 1.5mm")
+    return float(found[1]) * _UM[found[2] or ""]
+
+
+def um_text(length_um: float | None) -> str:
+    """A length as people read it."""
+    return "unknown" if length_um is None else f"{length_um:.1f}".removesuffix(".0") + " um"
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def bytes_text(count: float) -> str:
+    """Bytes as people say them (decimal, as on a disk's label)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their longest cell; for a terminal and for `awk` alike."""
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
