@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -126,13 +127,16 @@ class Scripted:
 
 
 @asynccontextmanager
-async def scripted(answers: dict[int, bytes], *, hang_up_after: int | None = None) -> AsyncIterator[Scripted]:
+async def scripted(
+    answers: dict[int, bytes], *, hang_up_after: int | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Scripted]:
     """A broker that gives fixed answers.
 
     Args:
         answers: bytes by the type of the packet that they answer (1 CONNECT, 3 PUBLISH, 8 SUBSCRIBE, 12 PINGREQ, 14 DISCONNECT). Of
             bytes 2 and 3 of an answer, `II` is replaced by the packet's identifier.
         hang_up_after: end the connection after the answer to this type.
+        tls: encrypt; an answer is one record.
     """
     seen = Scripted()
     tasks: set[asyncio.Task[None]] = set()
@@ -166,7 +170,7 @@ async def scripted(answers: dict[int, bytes], *, hang_up_after: int | None = Non
             writer.transport.abort()
             tasks.discard(task)
 
-    server = await asyncio.start_server(serve, HOST, 0)
+    server = await asyncio.start_server(serve, HOST, 0, ssl=tls)
     seen.port = server.sockets[0].getsockname()[1]
     try:
         yield seen

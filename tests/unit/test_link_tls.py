@@ -1,6 +1,7 @@
 """Links that are encrypted, and what is said of certificates that do not fit."""
 
 import asyncio
+import ssl
 
 import pytest
 import trustme
@@ -8,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 
 from rigd.link import Endpoint, TlsFiles
 from tests.brokers import mosquitto
-from tests.links import endpoint, going, party, text
+from tests.links import endpoint, going, party, scripted, text
 
 
 class Papers:
@@ -81,7 +82,6 @@ def plain(tmp_path_factory):
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_an_encrypted_link_carries_long_messages_and_many(broker, papers, protocol):
-    """More than a record of TLS at once, and many in one: bytes that wait inside the socket are read without the loop's help."""
     tls = TlsFiles(ca=papers.ca)
 
     async def body():
@@ -97,6 +97,23 @@ def test_an_encrypted_link_carries_long_messages_and_many(broker, papers, protoc
             await user.hears("t/short", b"499")
             assert user.payloads("t/long") == [b"x" * 300_000]
             assert user.payloads("t/short") == [b"%d" % number for number in range(500)]
+
+    going(body())
+
+
+def test_packets_that_come_in_one_record_are_all_read(papers):
+    """What has been decrypted waits inside the socket, of which the loop knows nothing."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*papers.broker)
+    several = b"\x90\x04II\x00\x01" + b"".join(b"\x30\x05\x00\x01t\x00%c" % letter for letter in b"abcdefgh")
+
+    async def body():
+        async with (
+            scripted({1: b"\x20\x03\x00\x00\x00", 8: several}, tls=context) as generous,
+            party(endpoint(generous.port, tls=TlsFiles(ca=papers.ca), keepalive_s=600), "t") as rig,
+        ):
+            await rig.hears("t", b"h")
+            assert rig.payloads("t") == [b"%c" % letter for letter in b"abcdefgh"]
 
     going(body())
 
