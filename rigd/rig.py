@@ -16,7 +16,7 @@ from rigd.control.hands import complete, opened
 from rigd.control.notices import Closed
 from rigd.control.pipeline import Pipeline
 from rigd.control.rail import GivenUp
-from rigd.control.testshot import ShotFailed, TestPicture, TestShooting
+from rigd.control.testshot import ShotFailed, TestPicture
 from rigd.machine import events as ev
 from rigd.machine.kinds import Event
 from rigd.machine.state import Mode, Stack, State
@@ -167,16 +167,8 @@ class Rig:
             Refused: not possible now, or stopped.
             RigFault: the rig stopped with a fault, or (`camera`) no picture was to be had from a rig that is well.
         """
-        hands, clock = self.controller.hands, self._clock
-        shooting = TestShooting(
-            camera=hands.camera,
-            lamp=hands.lamp,
-            decoder=self._decoder(),
-            checks=self.config.capture.checks,
-            store=self._store,
-            settle_s=hands.settle_s,
-            clock=clock,
-        )
+        hands = self.controller.hands
+        shooting = hands.shooting_with(self._decoder(), self.config.capture.checks)
 
         def taken() -> None:
             hands.shooting = shooting

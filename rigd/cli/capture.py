@@ -143,7 +143,6 @@ async def capture_with(
             except (Refused, RigFault):
                 interrupts.check(None)
                 raise
-            progress.begin(session.path, session.plan.frames, len(session.frames))
             state = await rig.ended()
         await rig.controller.drained()
         if progress.closed is None or progress.closed.outcome != "complete":

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from rigd.control.notices import Accepted, Changed, Closed, Notice, Rejected
+from rigd.control.notices import Accepted, Changed, Closed, Notice, Opened, Rejected
 from rigd.machine.state import Mode, State
 
 LINES = 10
@@ -68,14 +68,12 @@ class Progress:
         with contextlib.suppress(OSError):
             self._bar.stop()
 
-    def begin(self, session: Path, total: int, done: int) -> None:
-        """The stack goes here, has so many frames, and so many are there already."""
-        self._total, self._done = total, done
-        self._show(lambda: self._begin(session))
-
     def notice(self, notice: Notice) -> None:
         """Take one notice from the controller."""
         match notice:
+            case Opened():
+                self._total, self._done = notice.frames, notice.done
+                self._show(lambda: self._begin(notice.path))
             case Accepted():
                 self._done += 1
                 self._show(self._advance)

@@ -8,6 +8,7 @@ from typing import Any
 
 from drivers.base import Exposure, NoResponse
 from drivers.clock import Clock
+from rigd.config.model import Checks
 from rigd.control.camera import CameraControl
 from rigd.control.lamp import Lamp
 from rigd.control.notices import Accepted, Closed, Notice, Opened, Rejected
@@ -17,6 +18,7 @@ from rigd.control.testshot import ShotFailed, TestShooting
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
 from rigd.machine.kinds import Event
+from rigd.pictures import Decoder
 from rigd.preview import Results
 from rigd.session import Session
 from rigd.workers import Worker
@@ -169,6 +171,18 @@ class Hands:
             raise ShotFailed("nobody waits for the picture")
         await shooting.take(self.rail, effect.position)
         return ev.TestTaken(effect.serial)
+
+    def shooting_with(self, decoder: Decoder, checks: Checks) -> TestShooting:
+        """What a test shot is taken with."""
+        return TestShooting(
+            camera=self.camera,
+            lamp=self.lamp,
+            decoder=decoder,
+            checks=checks,
+            store=self.store,
+            settle_s=self.settle_s,
+            clock=self._clock,
+        )
 
     # ------------------------------------------------------------------------------------------------ the stack's effects
 

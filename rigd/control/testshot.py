@@ -91,6 +91,8 @@ class TestShooting:
         self._over = asyncio.Event()
         self.picture: asyncio.Future[TestPicture] = asyncio.get_running_loop().create_future()
         """The outcome. Raises `ShotFailed`; `GivenUp` when the machine knows why: a stop, or a fault."""
+        # Whoever asked may have gone away, and nobody hears how it ended.
+        self.picture.add_done_callback(lambda outcome: outcome.cancelled() or outcome.exception())
 
     def give_up(self) -> None:
         """A stop or halt: no exposure begins any more, and nobody waits. One that has begun is ended by the camera's control."""

@@ -238,6 +238,22 @@ def test_an_alarm_gives_a_test_shot_up_and_a_late_picture_changes_nothing(tmp_pa
     with_rig(small_rig(tmp_path, "camera.transfer_s=0.3"), body)
 
 
+def test_an_open_exposure_is_ended_by_a_stop_and_not_waited_for(tmp_path):
+    async def body(rig, seen):
+        clock = rig.controller.hands._clock
+        shot = await shooting(rig)
+        await passes(1.0)
+        stopped_s = clock.now()
+        await rig.command(ev.Stop())
+        with pytest.raises(Refused, match="stopped"):
+            await shot
+        await rig.controller.drained()
+        assert clock.now() - stopped_s < 0.5
+        assert rig.controller.hands.camera.restarts == 0
+
+    with_rig(small_rig(tmp_path, "camera.faults.hang.at=[1]"), body)
+
+
 def test_a_stop_at_the_very_moment_of_a_test_shot_lets_nothing_be_exposed(tmp_path):
     async def body(rig, seen):
         await rig.home()
