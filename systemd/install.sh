@@ -19,12 +19,14 @@ Usage: systemd/install.sh [options]
   --help         this text
 
 After it: edit /etc/rigd/rig.yaml, then  sudo systemctl start rigd  and  journalctl -fu rigd
+To command the rig with rigctl, be in the group rigd:  sudo usermod -aG rigd $USER
 USAGE
 }
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 prefix=/opt/rigd python=/usr/bin/python3 board=auto root=''
 dry_run=0 now=0 uninstall=0 stage=/var/tmp/rigd-source
+commands=(rigd rigctl) # put on everybody's path
 needed_mb=1500 # NumPy, Numba with LLVM and OpenCV unpack to about 600 MB, and pip needs as much again while it works
 
 say() { printf '%s\n' "$*"; }
@@ -205,10 +207,14 @@ reload() { # an image that is being built has no manager yet to tell
 
 documents() {
     local page
-    for page in install hardware; do
+    for page in install hardware broker mqtt; do
         put 0644 root "$checkout/docs/$page.md" "$prefix/share/doc/rigd/$page.md" || true
     done
-    [[ -n $root || -e /usr/local/bin/rigd ]] || must "is /usr/local/bin there?" ln -s "$prefix/bin/rigd" /usr/local/bin/rigd
+    [[ -z $root ]] || return 0
+    local name
+    for name in "${commands[@]}"; do
+        [[ -e /usr/local/bin/$name ]] || must "is /usr/local/bin there?" ln -s "$prefix/bin/$name" "/usr/local/bin/$name"
+    done
 }
 
 config() {
@@ -261,7 +267,9 @@ remove() {
     for file in /etc/systemd/system/rigd.service /etc/udev/rules.d/60-rigd.rules /etc/sysusers.d/rigd.conf; do
         [[ ! -e $root$file ]] || must "is the disk read-only?" rm "$root$file"
     done
-    [[ -n $root || $(readlink /usr/local/bin/rigd) != "$prefix/bin/rigd" ]] || must "as root?" rm /usr/local/bin/rigd
+    for file in "${commands[@]}"; do
+        [[ -n $root || $(readlink "/usr/local/bin/$file") != "$prefix/bin/$file" ]] || must "as root?" rm "/usr/local/bin/$file"
+    done
     [[ ! -e $root$prefix/.installed && ! -d $root$prefix/share/doc/rigd ]] || must "as root?" rm -r "$root$prefix"
     if [[ -z $root ]]; then
         [[ ! -d /var/cache/rigd ]] || must "as root?" rm -r /var/cache/rigd

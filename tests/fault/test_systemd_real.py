@@ -24,6 +24,7 @@ WATCHDOG_S = 0.6
 NAMESPACE = """
 set -e
 mount -t tmpfs tmpfs /run
+mount --make-shared /run  # as systemd finds it on a real machine: credentials are mounted below it
 mkdir -p /run/systemd/system /run/user/0
 chmod 700 /run/user/0
 mount -t cgroup2 none /sys/fs/cgroup
@@ -50,6 +51,14 @@ while True:
         notifier.stopping()
         sys.exit(0)
     watchdog.progress()
+"""
+
+REACH = """
+[Service]
+Type=oneshot
+UMask=0027
+ExecStart=/bin/sh -c 'stat -c "%%a" "$RUNTIME_DIRECTORY" > {told}; cat "$CREDENTIALS_DIRECTORY/broker" >> {told}'
+{settings}
 """
 
 UNIT = """
@@ -180,3 +189,23 @@ def test_ready_progress_and_hang(manager):
     manager.tell(b"q")
     manager.until(lambda: manager.show("ActiveState") == "inactive")
     assert manager.results.read_text().split() == ["watchdog", "success"]
+
+
+def test_the_folder_of_the_socket_and_the_credential_of_the_guide(manager, tmp_path):
+    """As the unit and docs/install.md have them, but for the path."""
+    unit = (REPOSITORY / "systemd" / "rigd.service").read_text()
+    guide = (REPOSITORY / "docs" / "install.md").read_text()
+    wanted = [line for line in unit.splitlines() if line.startswith("RuntimeDirectory")]
+    (credential,) = (line for line in guide.splitlines() if line.startswith("LoadCredential="))
+    secret = tmp_path / "broker.credentials"
+    secret.write_text("username: bench\n")
+    secret.chmod(0o600)
+    wanted.append(f"{credential.partition(':')[0]}:{secret}")
+    told = tmp_path / "told"
+    manager.orders.with_name("config").joinpath("systemd", "user", "reach.service").write_text(
+        REACH.format(told=told, settings="\n".join(wanted))
+    )
+    assert manager.ask("daemon-reload").returncode == 0
+    started = manager.ask("start", "reach.service")
+    assert started.returncode == 0, started.stderr
+    assert told.read_text().splitlines() == ["750", "username: bench"]

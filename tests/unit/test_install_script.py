@@ -113,6 +113,15 @@ def test_rehearsal_runs_nothing_and_is_in_order(machine):
     assert not any("systemctl restart" in line or "systemctl start" in line for line in lines)
 
 
+def test_both_commands_are_put_on_the_path(machine):
+    lines = commands(machine.run("--dry-run", "--board", "other", "--prefix", "/opt/rigd-rehearsal").stdout)
+    missing = [name for name in ("rigd", "rigctl") if not Path("/usr/local/bin", name).exists()]
+    linked = [line.split() for line in lines if line.startswith("ln ")]
+    assert linked == [
+        ["ln", "-s", f"/opt/rigd-rehearsal/bin/{name}", f"/usr/local/bin/{name}"] for name in missing
+    ]
+
+
 def test_rehearsal_with_now_starts_last(machine):
     lines = commands(machine.run("--dry-run", "--now", "--board", "other").stdout)
     assert position(lines, "systemctl enable") < position(lines, "systemctl restart rigd.service")

@@ -114,6 +114,21 @@ def test_numba_may_compile_and_has_a_place_for_it():
     assert any("NUMBA_CACHE_DIR=%C/" + unit["CacheDirectory"][0] in value for value in unit["Environment"])
 
 
+def test_the_socket_is_for_the_group_only():
+    unit = settings()
+    assert unit["RuntimeDirectory"] == ["rigd"]
+    assert unit["RuntimeDirectoryMode"] == ["0750"]
+
+
+def test_a_rig_needs_no_network_and_no_credentials_to_start():
+    unit = settings()
+    wanted = " ".join(
+        value for key in ("After", "Wants", "Requires", "BindsTo") for value in unit.get(key, [])
+    )
+    assert "network" not in wanted
+    assert "LoadCredential" not in unit
+
+
 def test_every_supplementary_group_is_made_by_the_installer():
     made = {
         line.split()[1]
