@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import select
@@ -209,6 +210,8 @@ def test_it_ends_when_this_process_is_killed(tmp_path, kind):
         try:
             assert select.select([handle], [], [], SOON_S)[0], "it outlived its parent"
         finally:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
             os.close(handle)
 
 
