@@ -195,9 +195,9 @@ def add_password(file: Path, user: str, password: str) -> None:
 
 
 def publish(port: int, topic: str, payload: str | bytes | None, *options: str, check: bool = True) -> str:
-    """Run `mosquitto_pub`, QoS 1; `payload` None is an empty one. Returns what it wrote to stderr."""
+    """Run `mosquitto_pub`, QoS 1; None is an empty payload. Returns what it wrote to stderr."""
     data = payload.encode() if isinstance(payload, str) else payload
-    what = ["-n"] if data is None else ["-s"]
+    what = ["-s"] if data else ["-n"]
     command = [tool("mosquitto_pub"), "-h", HOST, "-p", str(port), "-q", "1", "-t", topic, *what, *options]
     done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=START_S)
     assert not check or done.returncode == 0, done.stderr

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from drivers import registry
 from drivers.base import Entry, Options, UnknownDriver
@@ -13,6 +15,8 @@ from rigd.config.explain import Homes, suggestion, validate
 from rigd.config.model import DriverConfig
 from rigd.config.problems import Problem
 from rigd.config.source import Keys, Source, dotted
+
+Model = TypeVar("Model", bound=BaseModel)
 
 KIND_OF_SECTION = {"rail": "rail", "camera": "camera", "shutter": "shutter", "light": "light"}
 """The section of a single driver, and the kind of driver it takes. `switches` is a mapping of drivers of kind `switch`."""
@@ -53,7 +57,7 @@ def driver_section(
     if options is None:
         return None
     assert isinstance(options, Options)
-    return DriverConfig(kind=kind, driver=entry.name, options=_with_paths(source, at, options, folder))
+    return DriverConfig(kind=kind, driver=entry.name, options=with_paths(source, at, options, folder))
 
 
 def _entry(source: Source, at: Keys, kind: str, data: Mapping[str, Any]) -> Entry | None:
@@ -85,11 +89,14 @@ def _names(kind: str) -> str:
     return " or ".join(dict.fromkeys(entry.name for entry in registry.entries(kind))) or "none there are"
 
 
-def _with_paths(source: Source, at: Keys, options: Options, folder: Path | None) -> Options:
-    """Relative paths made absolute: from the config's folder, or from the current one where `--set` gave them."""
+def with_paths(source: Source, at: Keys, section: Model, folder: Path | None) -> Model:
+    """Relative paths made absolute: from the config's folder, or from the current one where `--set` gave them.
+
+    Without a folder they stay relative; `~` is the user's folder either way.
+    """
     changed: dict[str, Path] = {}
-    for name in type(options).model_fields:
-        value = getattr(options, name)
+    for name in type(section).model_fields:
+        value = getattr(section, name)
         if not isinstance(value, Path):
             continue
         path = expand_user(value)
@@ -98,7 +105,7 @@ def _with_paths(source: Source, at: Keys, options: Options, folder: Path | None)
             path = Path(os.path.abspath(path))  # noqa: PTH100  (`resolve` would follow links that a person chose)
         if path != value:
             changed[name] = path
-    return options.model_copy(update=changed) if changed else options
+    return section.model_copy(update=changed) if changed else section
 
 
 def expand_user(path: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from rigd.config.cross import cross_check
-from rigd.config.devices import KIND_OF_SECTION, driver_section, expand_user, known_options
+from rigd.config.devices import KIND_OF_SECTION, driver_section, known_options, with_paths
 from rigd.config.explain import Homes, suggestion, validate
 from rigd.config.model import (
     Capture,
@@ -147,9 +147,11 @@ def _sections(source: Source, folder: Path | None) -> Parts:
             sections[name] = _profiles(source, {} if data is None else data, homes)
         else:
             source.problems.append(_unknown_section(source, name, homes))
-    storage = sections.get("storage")
-    if isinstance(storage, Storage):
-        sections["storage"] = storage.model_copy(update={"sessions": expand_user(storage.sessions)})
+    for name, section in sections.items():
+        if isinstance(section, Storage | Service | Remote):
+            sections[name] = with_paths(source, (name,), section, None)
+        elif isinstance(section, Mqtt):
+            sections[name] = _with_files(source, section, folder)
     for name, fix in _STARTS.items():
         if name not in source.data:
             source.problems.append(Problem(source.file, name, 1, 1, f"section '{name}' is missing", fix))
@@ -159,6 +161,12 @@ def _sections(source: Source, folder: Path | None) -> Parts:
         if name not in {"limits", "plan", "mqtt", *sections}
     }
     return Parts(source, {**defaults, **sections})
+
+
+def _with_files(source: Source, mqtt: Mqtt, folder: Path | None) -> Mqtt:
+    """Files of the broker's section, from the config's folder."""
+    tls = with_paths(source, ("mqtt", "tls"), mqtt.tls, folder) if mqtt.tls is not None else None
+    return with_paths(source, ("mqtt",), mqtt.model_copy(update={"tls": tls}), folder)
 
 
 def _homes(data: Mapping[str, Any]) -> Homes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import logging
 from collections.abc import Callable
 from types import TracebackType
@@ -17,12 +16,14 @@ from rigd.link.link import Link
 from rigd.machine import events as ev
 from rigd.machine.kinds import Event
 from rigd.messages import topics
-from rigd.messages.base import MAX_PAYLOAD_BYTES, Error, ErrorCode
+from rigd.messages.base import Error, ErrorCode
 from rigd.messages.events import CommandRefused
 from rigd.messages.reports import Reply
 from rigd.mqtt.answers import default_topic, refusal
 from rigd.mqtt.endpoint import endpoint_of
 from rigd.remote.bus import Incoming, Outgoing, Switchboard
+from rigd.remote.chatter import Chatter
+from rigd.remote.reading import clean, transaction_in
 from rigd.remote.reporter import Reporter
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class MqttAdapter:
         self._allowed = functools.partial(
             refusal, base=self._mqtt.base, rig=self._rig, discovery_prefix=config.homeassistant.prefix
         )
+        self._chatter = Chatter(log, clock)
         self._endpoint = endpoint or endpoint_of(config)
         self._link: Link | None = None
         self._running: asyncio.Task[None] | None = None
@@ -226,25 +228,13 @@ class MqttAdapter:
         """A request whose answer may not go where it says is not acted on: whoever sent it would wait in vain."""
         error = Error(
             code=ErrorCode.NOT_ALLOWED,
-            message=f"the response topic '{received.response_topic}' is not allowed: {why}",
+            message=f"the response topic '{clean(received.response_topic or '')}' is not allowed: {why}",
             field="response_topic",
         )
-        transaction = _transaction(received.payload)
-        verb = topic.removeprefix(topics.REQUEST)
+        transaction = transaction_in(received.payload)
+        verb = clean(topic.removeprefix(topics.REQUEST))
         reply = Reply(transaction=transaction, verb=verb, status="error", error=error, time=self._clock.utc())
         answer(reply.model_dump_json().encode())
-        log.info("%s refused: %s", topic, error.message)
+        self._chatter.say("%s over %s refused: %s", clean(topic), SOURCE, error.message)
         if self._reporter is not None:
-            self._reporter.event(CommandRefused, topic=topic, transaction=transaction, error=error)
-
-
-def _transaction(payload: bytes) -> str | None:
-    """What a request is known by, as far as that can be read."""
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        return None
-    try:
-        said = json.loads(payload)
-    except (ValueError, RecursionError):
-        return None
-    transaction = said.get("transaction") if isinstance(said, dict) else None
-    return transaction if isinstance(transaction, str) and len(transaction) <= 64 else None
+            self._reporter.event(CommandRefused, topic=clean(topic), transaction=transaction, error=error)
