@@ -100,18 +100,17 @@ class Run:
         self._seen = False
         """Whether a state named this session: from then on, one that does not says that it is over."""
         self._finished: SessionFinished | None = None
-        self._failed: ActionFailed | None = None
-        self._data: dict[str, Any] = {}
-        """What the end of the command told."""
         self._over: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._over.add_done_callback(self._leave)
         self._giving_up: asyncio.TimerHandle | None = None
         hub.handle(self._hear)
         if view.state is not None:
             self._state(view.state)
+        self._action = action
+        self._summary: Summary | None = None
         summary = view.summaries.get(self.session)
         if summary is not None and summary != before:
-            self._conclude(summary)
+            self._summed_up(summary)
         if action is not None:
             action.end.add_done_callback(self._ended)
 
@@ -165,13 +164,21 @@ class Run:
             case SessionFused(session=self.session):
                 self.fused = said
             case Summary(session=self.session) if said != self._before:
-                self._conclude(said)
+                self._summed_up(said)
             case Restarted():
                 self._fail(RigRestarted(self._verb, f"rigd was started anew; {self.session} can be resumed"))
             case WayDown():
                 self._tell(reachable=False)
             case WayUp():
                 self._tell(reachable=True)
+
+    def _summed_up(self, summary: Summary) -> None:
+        """It is over; why, in a code, is told by the end of the command, which may come after this."""
+        self._summary = summary
+        if summary.outcome == "complete" or self._action is None or self._action.over:
+            self._conclude()
+        else:
+            self._give_up_later()
 
     def _state(self, state: State) -> None:
         now = state.session
@@ -199,31 +206,37 @@ class Run:
         """The command that began it is over: so is the stack."""
         if end.cancelled() or self._over.done():
             return
-        error = end.exception()
-        match error:
+        match end.exception():
             case RigRestarted():
                 self._fail(RigRestarted(self._verb, f"rigd was started anew; {self.session} can be resumed"))
-            case ActionFailed():
-                self._failed = error
-                self._give_up_later()
-            case RigError():
+            case RigError() as error if not isinstance(error, ActionFailed):
                 self._fail(error)
             case _:
-                self._data = end.result()
                 self._give_up_later()
 
-    def _give_up_later(self) -> None:
-        """It is over; the summary is on its way, or was missed."""
-        if self._giving_up is None and not self._over.done():
-            self._giving_up = asyncio.get_running_loop().call_later(SUMMARY_S, self._conclude, None)
+    def _told(self) -> tuple[ActionFailed | None, dict[str, Any]]:
+        """What the end of the command told: why it failed, and its data."""
+        if self._action is None or not self._action.over or self._action.end.cancelled():
+            return None, {}
+        error = self._action.end.exception()
+        if error is None:
+            return None, self._action.end.result()
+        return (error if isinstance(error, ActionFailed) else None), {}
 
-    def _conclude(self, summary: Summary | None) -> None:
+    def _give_up_later(self) -> None:
+        """It is over; the rest of what tells how is on its way, or was missed."""
+        if self._summary is not None and (self._action is None or self._action.over):
+            self._conclude()
+        if self._giving_up is None and not self._over.done():
+            self._giving_up = asyncio.get_running_loop().call_later(SUMMARY_S, self._conclude)
+
+    def _conclude(self) -> None:
         if self._over.done():
             return
-        result = self._result(summary)
+        result = self._result(self._summary)
         if result is None:
             missed = f"{self.session} is over, but how was not heard; look at the list of sessions"
-            self._fail(self._failed or ActionFailed(self._verb, ErrorCode.INTERRUPTED, missed))
+            self._fail(self._told()[0] or ActionFailed(self._verb, ErrorCode.INTERRUPTED, missed))
             return
         self._tell(frame=result.frames, eta_s=None, why=result.why)
         self._over.set_result(result)
@@ -231,7 +244,8 @@ class Run:
 
     def _result(self, summary: Summary | None) -> Result | None:
         """From the best that was heard of the end."""
-        code = None if self._failed is None else self._failed.code
+        failed, data = self._told()
+        code = None if failed is None else failed.code
         if summary is not None:
             return Result(
                 self.session,
@@ -247,7 +261,7 @@ class Run:
         if self._finished is not None:
             told = self._finished
             return Result(self.session, told.outcome, told.frame, told.frames, told.why, code=code)
-        if isinstance(outcome := self._data.get("outcome"), str):
+        if isinstance(outcome := data.get("outcome"), str):
             return Result(self.session, outcome, self._progress.frame, self._progress.frames)
         return None
 

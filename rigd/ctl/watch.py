@@ -188,7 +188,9 @@ def screen(rig: RigClient, why: str, refusal: str, picture: RenderableType | Non
         rows.append(("session", session.id))
         if session.why:
             rows.append(("paused", Text(session.why, style="yellow")))
-        parts.append(ProgressBar(total=max(1, session.frames), completed=session.frame))
+        bar = Table.grid(expand=True)  # a bar alone does not end its line
+        bar.add_row(ProgressBar(total=max(1, session.frames), completed=session.frame))
+        parts.append(bar)
     if state.last_settle_s is not None:
         rows.append(("last settle", f"{state.last_settle_s:.2f} s"))
     if refusal or state.last_error:

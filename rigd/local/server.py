@@ -24,6 +24,8 @@ from rigd.remote.bus import Incoming, Outgoing, Switchboard
 log = logging.getLogger(__name__)
 
 MAX_CLIENTS = 32
+ACCEPT_STEPS = 5
+"""A connection that was just accepted has a task of its own after so many steps of the loop."""
 CLOSE_S = 2.0
 """A client that reads nothing more is not waited for longer than this."""
 
@@ -99,6 +101,8 @@ class LocalServer:
             return
         self._server.close()
         place.remove(self.path, self._inode)
+        for _ in range(ACCEPT_STEPS):
+            await asyncio.sleep(0)
         leaving = tuple(self._clients)
         for task in leaving:
             task.cancel()
@@ -228,7 +232,8 @@ async def _hang_up(writer: asyncio.StreamWriter) -> None:
     """Close; what a client does not read within moments is given up."""
     writer.close()
     try:
-        async with asyncio.timeout(CLOSE_S):
-            await writer.wait_closed()
-    except (TimeoutError, ConnectionError):
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(CLOSE_S):
+                await writer.wait_closed()
+    finally:
         writer.transport.abort()
