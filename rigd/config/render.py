@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from rigd.config.model import DriverConfig, RigConfig
+from rigd.config.section import Section
 
 
 def to_dict(config: RigConfig) -> dict[str, Any]:
@@ -24,10 +25,14 @@ def to_dict(config: RigConfig) -> dict[str, Any]:
         if isinstance(section, DriverConfig):
             found[name] = _device(section)
         elif isinstance(section, dict):
-            found[name] = {key: _device(device) for key, device in section.items()}
+            found[name] = {key: _entry(entry) for key, entry in section.items()}
         else:
             found[name] = section.model_dump(mode="json")
     return found
+
+
+def _entry(entry: DriverConfig | Section) -> dict[str, Any]:
+    return _device(entry) if isinstance(entry, DriverConfig) else entry.model_dump(mode="json")
 
 
 def _device(device: DriverConfig) -> dict[str, Any]:

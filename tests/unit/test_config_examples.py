@@ -97,6 +97,16 @@ def test_a_manifest_gives_the_rig_back(path):
     assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
 
 
+def test_a_rig_with_a_broker_and_profiles_comes_back_too(tmp_path):
+    profiles = ("profiles.fine.step_um=20", "profiles.fine.end=stay", "profiles.quick.frames=10")
+    config = load(SIMULATED, ["mqtt.host=broker.local", "mqtt.credential=broker", *profiles])
+    assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
+    path = tmp_path / "resolved.yaml"
+    path.write_text(resolved_yaml(config))
+    assert load(path) == config
+    assert config_hash(config) != config_hash(load(SIMULATED))
+
+
 def test_a_bad_manifest_is_refused_with_its_name():
     data = to_dict(load(SIMULATED))
     data["rail"]["travel_mm"] = 5
