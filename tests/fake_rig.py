@@ -158,8 +158,8 @@ class FakeRig:
             return
         verb = incoming.topic.removeprefix(topics.REQUEST)
         try:
-            said = json.loads(incoming.payload)
-            request = Request.model_validate_json(incoming.payload)
+            said = json.loads(incoming.payload or b"{}")
+            request = Request.model_validate(said)
         except ValueError as error:
             self.heard.append((verb, {}, incoming.source))
             self.answer(incoming, verb, Request(), error=Error(code=ErrorCode.MALFORMED, message=str(error)))
@@ -173,7 +173,10 @@ class FakeRig:
     def estopped(self, incoming: Incoming) -> None:
         self.say_state(mode="estopped")
         self.event(events.EStopped, why=f"over {incoming.source}")
-        request = Request.model_validate_json(incoming.payload or b"{}")
+        try:
+            request = Request.model_validate_json(incoming.payload)
+        except ValueError:
+            request = Request()
         self.answer(incoming, "estop", request)
 
     async def told(self, verb: str, count: int = 1) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Iterator
 
 MAX_PASSING = 1000
 """So many messages that are not retained wait for a slow reader; of more, the oldest are dropped."""
@@ -52,6 +53,14 @@ class Outbox:
         while not (self._retained or self._passing):
             self._filled.clear()
             await self._filled.wait()
+        return self._next()
+
+    def rest(self) -> Iterator[bytes]:
+        """All that waits."""
+        while self._retained or self._passing:
+            yield self._next()
+
+    def _next(self) -> bytes:
         retained = next(iter(self._retained.values()), None)
         passing = next(iter(self._passing), None)
         if retained is not None and (passing is None or retained[0] < passing):

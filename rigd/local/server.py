@@ -168,16 +168,20 @@ class _Client:
             self._outbox.put(line)
 
     async def serve(self) -> None:
-        """Until the client goes, or the server does."""
+        """Until the client goes, or the server does. What waits for it by then is still sent."""
         writing = asyncio.create_task(self._write())
         try:
             await self._read()
         finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
-            await _hang_up(self._writer)
-            if self._outbox.dropped:
-                log.info("%s read too slowly: %d messages dropped", self.source, self._outbox.dropped)
+            try:
+                writing.cancel()
+                await asyncio.gather(writing, return_exceptions=True)
+                if not self._writer.is_closing():
+                    self._writer.writelines(self._outbox.rest())
+            finally:
+                await _hang_up(self._writer)
+        if self._outbox.dropped:
+            log.info("%s read too slowly: %d messages dropped", self.source, self._outbox.dropped)
 
     async def _write(self) -> None:
         with contextlib.suppress(ConnectionError):
@@ -202,7 +206,7 @@ class _Client:
             if is_estop(beginning):
                 self._obey(topics.ESTOP, b"")
             problem = f"a line may have {MAX_LINE_BYTES} bytes; goodbye"
-            self._writer.write(_complaint(ErrorCode.OVERSIZED, problem))
+            self._outbox.put(_complaint(ErrorCode.OVERSIZED, problem))
             return b""
 
     def _take(self, line: bytes) -> None:
