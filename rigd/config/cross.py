@@ -1,7 +1,7 @@
 """What sections must agree on: limits with the rail, jog and park with both, the drivers with each other.
 
 Each check is one function of `Parts` that yields what it objects to; a check whose sections are missing or wrong says nothing.
-Checks of the plan are in `cross_plan`.
+Checks of the plan are in `cross_plan`, those of the ways to command the rig in `cross_remote`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from drivers import registry
-from rigd.config import cross_plan
+from rigd.config import cross_plan, cross_remote
 from rigd.config.model import Finish
 from rigd.config.parts import Parts
 from rigd.config.problems import Problem
@@ -22,8 +22,12 @@ Check = Callable[[Parts], Iterator[Problem]]
 
 def cross_check(parts: Parts) -> tuple[list[Problem], list[Problem]]:
     """All problems and all warnings between sections that are right by themselves."""
-    problems = [problem for check in (*CHECKS, *cross_plan.CHECKS) for problem in check(parts)]
-    warnings = [problem for check in (*ADVICE, *cross_plan.ADVICE) for problem in check(parts)]
+    problems = [
+        problem for check in (*CHECKS, *cross_plan.CHECKS, *cross_remote.CHECKS) for problem in check(parts)
+    ]
+    warnings = [
+        problem for check in (*ADVICE, *cross_plan.ADVICE, *cross_remote.ADVICE) for problem in check(parts)
+    ]
     return problems, warnings
 
 

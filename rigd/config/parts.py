@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from drivers.base import CameraCapabilities, DriverError, RailCapabilities
-from rigd.config.model import Capture, DriverConfig, Finish, Jog, Limits, PlanSection, Preview, Settle
+from rigd.config.model import Capture, DriverConfig, Finish, Jog, Limits, PlanSection, Preview, Rig, Settle
 from rigd.config.problems import Problem
+from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
 from rigd.config.source import Source
 
 T = TypeVar("T")
@@ -91,6 +92,32 @@ class Parts:
     def finish(self) -> Finish | None:
         """What becomes of a complete stack."""
         return self._get("finish", Finish)
+
+    @property
+    def rig(self) -> Rig | None:
+        """Which rig this is."""
+        return self._get("rig", Rig)
+
+    @property
+    def remote(self) -> Remote | None:
+        """What is the same for every way to command the rig."""
+        return self._get("remote", Remote)
+
+    @property
+    def mqtt(self) -> Mqtt | None:
+        """The broker."""
+        return self._get("mqtt", Mqtt)
+
+    @property
+    def homeassistant(self) -> HomeAssistant | None:
+        """How Home Assistant finds the rig."""
+        return self._get("homeassistant", HomeAssistant)
+
+    @property
+    def profiles(self) -> Mapping[str, Profile]:
+        """Named sets of settings; those that are right."""
+        profiles = self._get("profiles", dict) or {}
+        return {name: one for name, one in profiles.items() if isinstance(one, Profile)}
 
     def problem(self, path: str, message: str, fix: str) -> Problem:
         """A problem at the value of a dotted path, or at the nearest thing around it that is in the file."""

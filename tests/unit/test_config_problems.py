@@ -233,6 +233,37 @@ CASES = [
     (BENCH.replace("camera: {driver: bench}", "camera: {driver: bench, pictures: 1}") + "plan: {near_um: 1000, step_um: 10, frames: all}\n", [
         (4, "plan.frames", "the camera has only 1", "two frames"),
     ]),
+    # ---- commanding the rig from elsewhere
+    (BENCH + "rig: {id: clients}\n", [(4, "rig.id", "'clients' is where those who command rigs have their topics", "another id")]),
+    (BENCH + "remote: {jog_hold_s: 6}\n", [(4, "remote.jog_hold_s", "6 is above jog_hold_max_s 5", "jog_hold_s: 5 or less")]),
+    (BENCH + "remote: {jog_hold_max_s: 0.1}\n", [(4, "remote.jog_hold_max_s", "0.1 is below 0.2", "number from 0.2 to 60")]),
+    (BENCH + "remote: {lease_lapses: abort}\n", [(4, "remote.lease_lapses", "'abort' is not possible", "'continue', 'pause' or 'stop'")]),
+    (BENCH + "mqtt: {}\n", [(4, "mqtt.host", "'host' is missing", "name or address")]),
+    (BENCH + "mqtt: {host: b, port: 0}\n", [(4, "mqtt.port", "0 is below 1", "whole number from 1 to 65535")]),
+    (BENCH + "mqtt: {host: b, lost: abort}\n", [(4, "mqtt.lost", "'abort' is not possible", "'continue', 'pause' or 'stop'")]),
+    (BENCH + "mqtt: {host: b, lost_after_s: 10 s}\n", [(4, "mqtt.lost_after_s", "'10 s' has a unit", "lost_after_s: 10")]),
+    (BENCH + "mqtt: {host: b, protocol: 5}\n", [(4, "mqtt.protocol", "5 is not possible", "'auto', '5' or '3.1.1'")]),
+    (BENCH + "mqtt: {host: b, password: horse}\n", [(4, "mqtt.password", "unknown key 'password'", "")]),
+    (BENCH + "mqtt: {host: b, base: rigd/#}\n", [(4, "mqtt.base", "'rigd/#' is not possible", "")]),
+    (BENCH + "mqtt: {host: b, credential: ../x}\n", [(4, "mqtt.credential", "'../x' is not possible", "")]),
+    (BENCH + "mqtt: {host: b, credential: x, credentials: rig.yaml}\n", [
+        (4, "mqtt.credential", "credentials and credential are both given", "leave one"),
+    ]),
+    (BENCH + "mqtt:\n  host: b\n  tls: {key: rig.yaml}\n", [(6, "mqtt.tls.key", "a key without its certificate", "add certificate")]),
+    (BENCH + "mqtt:\n  host: b\n  credentials: no.txt\n  tls:\n    ca: no.pem\n    certificate: .\n    key: no/at/all\n", [
+        (6, "mqtt.credentials", "there is no file", "the config's folder"),
+        (8, "mqtt.tls.ca", "there is no file", "the config's folder"),
+        (9, "mqtt.tls.certificate", "there is no file", "the config's folder"),
+        (10, "mqtt.tls.key", "there is no file", "the config's folder"),
+    ]),
+    (BENCH + "mqtt: {host: b, base: homeassistant/rigs}\n", [(4, "mqtt.base", "lie in each other", "base: rigd")]),
+    (BENCH + "mqtt: {host: b, base: lab}\nhomeassistant: {prefix: lab}\n", [(4, "mqtt.base", "lie in each other", "base: rigd")]),
+    (BENCH + "profiles: {fine: {step_um: 5, frames: 30}}\n", [(4, "profiles.fine.frames", "both given", "leave one")]),
+    (BENCH + "profiles: {fine: {stepum: 5}}\n", [(4, "profiles.fine.stepum", "unknown key 'stepum'", "did you mean 'step_um'?")]),
+    (BENCH + "profiles: [fine]\n", [(4, "profiles", "not a mapping of profiles", "write a name")]),
+    (BENCH + "capture: {park_um: 70000}\nprofiles: {away: {end: park}}\n", [
+        (5, "profiles.away.end", "capture.park_um 70000 is outside the limits", "park_um: 0 to 60000"),
+    ]),
 ]  # fmt: skip
 
 
@@ -428,6 +459,30 @@ def test_tilde_is_the_users_folder(tmp_path, monkeypatch):
     assert config.storage.sessions == tmp_path / "s"
 
 
+def test_files_of_the_broker_are_found_from_the_config_and_the_rest_from_here(tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    home = tmp_path / "home"
+    home.mkdir()
+    for file in (tmp_path / "broker.txt", tmp_path / "ca.pem", elsewhere / "ca.pem", home / "rig.pem"):
+        file.write_text("")
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("HOME", str(home))
+    path = tmp_path / "rig.yaml"
+    path.write_text(
+        BENCH
+        + "mqtt: {host: b, credentials: broker.txt, tls: {ca: ca.pem, certificate: ~/rig.pem}}\n"
+        + "service: {state: state}\nremote: {socket: ~/rigd.sock}\n"
+    )
+    config = load(path)
+    assert config.mqtt.credentials == tmp_path / "broker.txt"
+    assert (config.mqtt.tls.ca, config.mqtt.tls.certificate) == (tmp_path / "ca.pem", home / "rig.pem")
+    assert (config.service.state, config.remote.socket) == (Path("state"), home / "rigd.sock")
+    # What is given by hand is found from where that is.
+    assert load(path, ["mqtt.tls.ca=ca.pem"]).mqtt.tls.ca == elsewhere / "ca.pem"
+    assert load(path, ["service.state=~/state"]).service.state == home / "state"
+
+
 # ---------------------------------------------------------------------------------------------------------- warnings
 
 
@@ -450,6 +505,14 @@ def test_tilde_is_the_users_folder(tmp_path, monkeypatch):
             "plan.overshoot_um",
             "barely more",
         ),
+        (BENCH + "mqtt: {host: broker.lab, credential: x}\n", "mqtt.host", "goes to broker.lab unencrypted"),
+        (
+            BENCH + "mqtt: {host: 192.168.1.2, credential: x}\n",
+            "mqtt.host",
+            "goes to 192.168.1.2 unencrypted",
+        ),
+        (BENCH + "mqtt: {host: b, port: 1883, tls: {}}\n", "mqtt.port", "the port without encryption"),
+        (BENCH + "mqtt: {host: b, port: 8883}\n", "mqtt.port", "the port with encryption"),
     ],
 )
 def test_warnings_do_not_refuse(tmp_path, text, path, message):
@@ -460,6 +523,28 @@ def test_warnings_do_not_refuse(tmp_path, text, path, message):
     (warning,) = report.warnings
     assert warning.path == path
     assert message in warning.message
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "LocalHost.", "127.3.2.1"])
+def test_a_password_that_stays_on_the_machine_needs_no_encryption(tmp_path, host):
+    path = tmp_path / "rig.yaml"
+    path.write_text(BENCH + f"mqtt: {{host: '{host}', credential: x}}\n")
+    assert examine(path).warnings == ()
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, []), (0o640, []), (0o644, ["credentials", "tls.key"])])
+def test_secrets_that_everybody_can_read_are_warned_of(tmp_path, mode, warned):
+    for name in ("broker.txt", "rig.key", "rig.pem"):
+        (tmp_path / name).write_text("")
+        (tmp_path / name).chmod(mode)
+    path = tmp_path / "rig.yaml"
+    path.write_text(
+        BENCH + "mqtt: {host: b, credentials: broker.txt, tls: {certificate: rig.pem, key: rig.key}}\n"
+    )
+    report = examine(path)
+    assert report.problems == ()
+    assert [warning.path for warning in report.warnings] == [f"mqtt.{name}" for name in warned]
+    assert all(f"chmod 600 {tmp_path}" in warning.fix for warning in report.warnings)
 
 
 def test_a_problem_is_one_line():
