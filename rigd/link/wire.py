@@ -242,7 +242,7 @@ class Wire:
     def _readable(self) -> None:
         for _ in range(READS_AT_ONCE):
             if not self._guarded(self._client.loop_read):
-                return
+                break
             if not isinstance(self._socket, ssl.SSLSocket) or not self._socket.pending():
                 break
         else:
@@ -250,6 +250,7 @@ class Wire:
             self._loop.call_soon(self._readable)
         # Before anything else that takes time: the broker may wait for it.
         self._acknowledge()
+        # Also what came just before the end: it may be an emergency stop.
         self._hand_out()
         if self._client.want_write():
             self._writable()

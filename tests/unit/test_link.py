@@ -14,8 +14,6 @@ OK5 = b"\x20\x03\x00\x00\x00"
 """CONNACK of MQTT 5: success, without properties."""
 GRANTED = b"\x90\x04II\x00\x01"
 """SUBACK: QoS 1."""
-ACKED = b"\x40\x02II"
-"""PUBACK: success."""
 
 
 @pytest.fixture(scope="module")
@@ -438,6 +436,25 @@ def test_how_a_broker_ends_it_is_told(last_word, why):
             assert rig.downs[0] == why
             await rig.up(2)
             assert rig.link.losses >= 1
+
+    going(body())
+
+
+def test_what_comes_just_before_the_end_is_heard():
+    """With acknowledgements awaited, paho reads on, to the end of the connection, before it returns."""
+
+    def say(link):
+        for number in range(3):
+            link.send(text("t", str(number)))
+
+    async def body():
+        last = {1: OK5, 8: GRANTED, 3: b"\x30\x08\x00\x05estop\x00"}
+        async with (
+            scripted(last, hang_up_after=3) as dying,
+            party(endpoint(dying.port, reconnect_min_s=60, reconnect_max_s=60), "estop", on_up=say) as rig,
+        ):
+            await rig.until(lambda: rig.downs)
+            assert [message.topic for message in rig.received] == ["estop"]
 
     going(body())
 
