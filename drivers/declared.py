@@ -1,6 +1,6 @@
 """Options of drivers that this release declares and cannot drive yet: configs for real rigs can be written and checked.
 
-Facts come from the parts' own documents: Grbl 1.1 settings, picamera2 controls, gphoto2 configuration names.
+Facts come from the parts' own documents: picamera2 controls, gphoto2 configuration names.
 """
 
 from __future__ import annotations
@@ -22,47 +22,6 @@ from drivers.base import (
 
 Pin = Annotated[int, Field(ge=0, le=27)]
 """GPIO number as the SoC counts (GPIO17, not header pin 11)."""
-
-
-class GrblOptions(RailOptions):
-    """A motion controller that speaks Grbl 1.1 over USB serial: Grbl, grblHAL, FluidNC."""
-
-    port: Annotated[str, Field(pattern=r"^(/dev/|usb:|socket:)")]
-    """Where it is: a `/dev/serial/by-id/` path, or `usb:VID:PID`. ttyUSB0 moves when something else is plugged in."""
-    baud: Literal[9600, 19200, 38400, 57600, 115200, 230400, 250000, 460800, 921600] = 115200
-    """Serial speed."""
-    axis: Literal["X", "Y", "Z"] = "X"
-    """The axis that the rail is."""
-    steps_per_mm: Positive
-    """Microsteps per millimetre: the controller's `$100` (X), `$101` (Y) or `$102` (Z)."""
-    max_rate_mm_per_min: Positive = 600.0
-    """Highest speed, as the controller's `$110` to `$112`."""
-    acceleration_mm_per_s2: Positive = 100.0
-    """Acceleration, as the controller's `$120` to `$122`."""
-    travel_um: Positive
-    """From home to the far end; the controller's `$130` to `$132` in millimetres."""
-    backlash_um: NonNegative = 200.0
-    """Lost motion at a reversal. Measure it; until then assume much."""
-    invert: bool = False
-    """The controller's positive direction leads away from the subject."""
-    homing: bool = True
-    """Homing is set up on the controller (`$22=1`); without it no position is ever known."""
-    response_timeout_s: Positive = 2.0
-    """How long a line may wait for its `ok`."""
-    homing_timeout_s: Positive = 60.0
-    """How long homing may take."""
-
-    def declared(self) -> RailCapabilities:
-        """The rail as these options describe it."""
-        return RailCapabilities(
-            name=f"Grbl on {self.port}",
-            microstep_um=1000.0 / self.steps_per_mm,
-            travel_um=self.travel_um,
-            max_speed_um_per_s=self.max_rate_mm_per_min * 1000.0 / 60.0,
-            acceleration_um_per_s2=self.acceleration_mm_per_s2 * 1000.0,
-            backlash_um=self.backlash_um,
-            can_release=True,
-        )
 
 
 class StepDirOptions(RailOptions):

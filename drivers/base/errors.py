@@ -29,10 +29,11 @@ class AlarmResponse(DriverError):
 
 
 class Unplugged(DriverError, ConnectionError):
-    """The port went away."""
+    """The port went away; `command` is what was being done, where it is known."""
 
-    def __init__(self, port: str) -> None:
-        super().__init__(port, "unplugged or powered off")
+    def __init__(self, port: str, command: str = "") -> None:
+        super().__init__(port, "unplugged or powered off" + (f" ({command})" if command else ""))
+        self.command = command
 
 
 class NotOpen(DriverError):

@@ -21,6 +21,8 @@ class RailRig:
     """How far from home the suite may go."""
     true_microsteps: Callable[[], float] | None = None
     """Where the rail really is, for rails that can tell."""
+    tells_home_error: bool = True
+    """Whether it knows where a homing met the switch by the old count: a controller may begin its count anew unasked."""
 
     def microsteps(self, um: float) -> int:
         return round(um / self.rail.capabilities.microstep_um)
@@ -104,6 +106,10 @@ class RailContract:
     def test_homes_again_at_the_same_place(self, homed):
         homed.moved_to(homed.reach(0.5))
         status = home(homed.bench, homed.rail)
+        if not homed.tells_home_error:
+            homed.moved_to(homed.reach(0.5))
+            homed.check_truth()
+            return
         assert status.home_error is not None
         assert abs(status.home_error) * homed.rail.capabilities.microstep_um < 20.0
 

@@ -1,13 +1,17 @@
 """Every rail that comes with rigd keeps the contract."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from drivers.registry import Context
 from drivers.sim.options import SimRailOptions
 from drivers.sim.rail import SimRail
-from tests.contract.bench import VirtualBench
+from tests.contract.bench import RealBench, VirtualBench
 from tests.contract.rails import RailContract, RailRig
+from tests.emulators.grbl_rails import GRBL, emulated
 
+SPEED = 4.0
 SIMULATED = {
     "sim quintic": {},
     "sim trapezoid": {"profile": "trapezoid", "backlash_um": 200.0, "ring_hz": 5.0},
@@ -26,3 +30,20 @@ def rig(request):
 
 class TestRails(RailContract):
     pass
+
+
+@pytest.fixture(params=GRBL)
+def grbl(request, tmp_path):
+    """On the wire; the emulator's clock and ours run at the same multiple of the machine's."""
+    bench = RealBench(SPEED)
+    with ExitStack() as stack:
+        emulator, rail = emulated(GRBL[request.param], tmp_path / "grbl", bench.clock, stack, speed=SPEED)
+        yield RailRig(
+            bench, rail, span_um=4000.0, true_microsteps=emulator.true_steps, tells_home_error=False
+        )
+
+
+class TestGrblRails(RailContract):
+    @pytest.fixture
+    def rig(self, grbl):
+        return grbl

@@ -25,11 +25,11 @@ from drivers.declared import (
     Gphoto2Options,
     GpioLightOptions,
     GpioSwitchOptions,
-    GrblOptions,
     Picamera2Options,
     ReleaseOptions,
     StepDirOptions,
 )
+from drivers.grbl.options import GrblOptions
 from drivers.registry import Context
 from drivers.replay import ReplayOptions
 from drivers.sim.options import SimCameraOptions, SimRailOptions
