@@ -76,6 +76,7 @@ class View:
     def down(self, why: str) -> None:
         """The way is closed."""
         self.open = False
+        self.online = None  # by the time that the way is open again, the rig may be there or not
         self.why = why
         self._hub.tell(WayDown(why))
 
@@ -141,7 +142,8 @@ class View:
 
     def _available(self, online: bool) -> None:
         before, self.online = self.online, online
-        if online and before is not True and self.open:
+        if online and self.open:
+            # Also when that was known: a rig that comes back to a broker that was killed is announced by nothing else.
             self._hub.tell(WayUp())
         elif not online and before is not False:
             self._hub.tell(WayDown("the rig is offline"))
