@@ -342,8 +342,10 @@ def test_every_broker_hears_how_things_are_and_what_it_missed(tmp_path):
             await asyncio.to_thread(broker.start)
             await rig.up()
             rig.say("event/last", b"last")
+            # The last thing said comes last.
+            await asyncio.to_thread(broker.wait_for, "'rigd/small/event/last'")
             with subscribed(broker.port, "#") as user:
-                await asyncio.to_thread(user.wait, "rigd/small/state")
+                await asyncio.to_thread(user.wait, "rigd/small/state", lambda _: len(user.messages) == 4)
                 kept = {m["topic"]: m["payload"] for m in user.messages if m["retain"]}
                 assert kept == {
                     "rigd/small/availability": "online",
@@ -351,7 +353,6 @@ def test_every_broker_hears_how_things_are_and_what_it_missed(tmp_path):
                     "homeassistant/device/small/config": "found",
                     "rigd/small/state": "3",
                 }
-            await asyncio.to_thread(broker.wait_for, "'rigd/small/event/last'")
             assert "'rigd/small/event/fault'" in broker.log()
             assert "session/x/frame" not in broker.log()
             assert (rig.adapter.losses, rig.adapter.dropped, rig.adapter.trouble) == (1, 0, "")
