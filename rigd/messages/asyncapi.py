@@ -138,9 +138,7 @@ class _Parts:
         if verb.plain is not None:
             plain = camel("plain", verb.name)
             value = property_schema(verb.params, verb.plain)
-            if value.get("type") == "string" and not needed:
-                value = {**value, "not": {"pattern": _PRESS["pattern"]}}
-            self._message(plain, f"`{verb.plain}` alone.", _content(value), value, **_ASKING)
+            self._message(plain, f"`{verb.plain}` alone.", *_plain(value), **_ASKING)
             names.append(plain)
         self._channel(key, f"{topics.REQUEST}{verb.name}", summary, names)
         self._take(key, names, summary, camel("reply", verb.name))
@@ -149,8 +147,10 @@ class _Parts:
         """A setting, alone or in the envelope."""
         key, plain = camel("set", setting), camel("plain", "set", setting)
         value = property_schema(SettingsParams, setting)
-        summary = f"Change `{setting}`. An empty payload goes back to the config's."
-        self._message(plain, summary, _content(value), value, **_ASKING)
+        summary = f"Change `{setting}`."
+        back: Schema = {"type": "string", "maxLength": 0}
+        self._message("reset", "An empty payload: back to the config's.", _TEXT, back, **_ASKING)
+        self._message(plain, summary, *_plain(value), **_ASKING)
         params = {
             "type": "object",
             "properties": {"value": {"anyOf": [value, {"type": "null"}]}},
@@ -161,8 +161,8 @@ class _Parts:
             "allOf": [reference(Request), {"properties": {"params": params}, "required": ["params"]}]
         }
         self._message(key, summary, _JSON, enveloped, **_ASKING)
-        self._channel(key, f"{topics.SET}{setting}", summary, [plain, key])
-        self._take(key, [plain, key], summary, "replySet")
+        self._channel(key, f"{topics.SET}{setting}", summary, [plain, "reset", key])
+        self._take(key, [plain, "reset", key], summary, "replySet")
 
     def estop(self) -> None:
         """The emergency stop."""
@@ -246,9 +246,15 @@ def _data(verb: Verb) -> Schema | None:
     return {"anyOf": [carried, {"maxProperties": 0}]} if verb.long else carried
 
 
-def _content(value: Schema) -> str:
-    """Of a plain value: text as it is, everything else as JSON."""
-    return _TEXT if value.get("type") == "string" else _JSON
+def _plain(value: Schema) -> tuple[str, Schema]:
+    """Content type and schema of a plain value: text as it is, everything else as JSON."""
+    if value.get("type") != "string":
+        return _JSON, value
+    if "enum" in value:
+        return _TEXT, value
+    # What begins like JSON must be JSON, and `PRESS` is no text.
+    others = {"anyOf": [{"pattern": '^\\s*[{\\["]'}, {"pattern": _PRESS["pattern"]}]}
+    return _TEXT, {**value, "not": others}
 
 
 def _needs_params(verb: Verb) -> bool:

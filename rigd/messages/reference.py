@@ -65,7 +65,7 @@ def _commands() -> Iterator[str]:
     yield "Answered by a `Reply`:\n"
     yield from _fields(reports.Reply)
     yield (
-        "*long*: answered `accepted`, and over with `event/action_finished`. *moves*: the rail may move. *safe*: needs no lease, and is "
+        "*long*: answered `accepted`, and over with `event/action_finished`, which has the data of `capture.test`. *moves*: the rail may move. *safe*: needs no lease, and is "
         "never refused for too many commands at once. *reads*: changes nothing, needs no lease.\n"
     )
     rows = [

@@ -13,6 +13,7 @@ from rigd.messages import base, reports, schemas, topics, verbs
 from rigd.messages.asyncapi import camel, document, document_yaml
 from rigd.messages.contract import PUBLISHED
 from rigd.messages.events import EVENTS, Event
+from tests.asyncapi_check import AsyncApi
 from tests.unit import _messages as said
 
 DOCUMENT = document()
@@ -134,6 +135,25 @@ def topic_of(message):
 @pytest.mark.parametrize("message", said.SAID, ids=lambda message: type(message).__name__)
 def test_what_a_rig_says_is_one_message_of_its_channel(message):
     assert len(messages_of(topic_of(message), plain(message))) == 1
+
+
+def test_the_document_on_disk_judges_what_went_over_a_broker():
+    api = AsyncApi("lab", "bench-1")
+    for message in said.SAID:
+        topic = topic_of(message).replace("{verb}", "home").replace("{session}", "s-1")
+        payload = message.model_dump_json().encode()
+        assert len(api.messages(f"lab/bench-1/{topic}", payload)) == 1, topic
+        assert not api.messages(f"lab/other/{topic}", payload)
+        assert not api.messages(f"lab/bench-1/{topic}", payload[:-1])
+        assert api.why_not(f"lab/bench-1/{topic}", b"{}")
+    assert api.messages("lab/bench-1/availability", b"offline") == ["availability"]
+    assert api.messages("lab/bench-1/preview/image", b"\xff\xd8") == ["previewImage"]
+    assert api.operation("lab/bench-1/health") == {"qos": 0, "retain": True, "bindingVersion": "0.2.0"}
+    assert api.operation("lab/bench-1/session/s-1/frame") == {
+        "qos": 0,
+        "retain": False,
+        "bindingVersion": "0.2.0",
+    }
 
 
 def test_samples_are_of_everything_that_is_said():
@@ -264,6 +284,7 @@ def test_document_and_models_agree_on_the_envelope(change, good):
         ("request/goto", -1, []),
         ("request/session.start", "beetle", ["plainSessionStart"]),
         ("request/session.start", "PRESS", ["press"]),
+        ("request/session.start", '{"params": {}}', []),
         ("request/identify", 5, ["plainIdentify"]),
         ("set/step_um", 12.5, ["plainSetStepUm"]),
         ("set/step_um", 0, []),
@@ -271,6 +292,9 @@ def test_document_and_models_agree_on_the_envelope(change, good):
         ("set/frames", 4.5, []),
         ("set/end", "park", ["plainSetEnd"]),
         ("set/end", "fly", []),
+        ("set/end", "", ["reset"]),
+        ("set/profile", "", ["reset"]),
+        ("set/profile", "fine", ["plainSetProfile"]),
         ("set/end", {"params": {"value": "park"}, "transaction": "t"}, ["setEnd"]),
         ("set/end", {"params": {"value": None}}, ["setEnd"]),
         ("set/end", {"params": {"end": "park"}}, []),
