@@ -309,14 +309,13 @@ def test_availability_is_said_at_birth_at_the_end_and_by_the_broker(tmp_path):
                     user.wait, "rigd/small/availability", lambda message: len(user.messages) >= times
                 )
 
-            async with proxy(broker.port) as way:
-                async with bench(tmp_path, way.port) as rig:
-                    await rig.up()
-                    await hears(1)
-                    way.cut()
-                    await rig.desk.until(lambda: rig.adapter.losses == 1)
-                    await rig.up()
-                    await hears(3)
+            async with proxy(broker.port) as way, bench(tmp_path, way.port) as rig:
+                await rig.up()
+                await hears(1)
+                way.cut()
+                await rig.desk.until(lambda: rig.adapter.losses == 1)
+                await rig.up()
+                await hears(3)
             await hears(4)
             said = [message["payload"] for message in user.messages]
             assert said == ["online", "offline", "online", "offline"]
