@@ -46,6 +46,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class SummaryCleared:
+    """A session is gone on with, or gone: its summary does not hold any more."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """`preview/image`: a JPEG."""
 
@@ -58,7 +65,7 @@ def read(topic: str, payload: bytes, correlation: bytes | None = None) -> object
     Raises `Unreadable`.
     """
     if not payload:
-        return None
+        return _cleared(topic)
     if topic == topics.AVAILABILITY:
         return Availability(payload == topics.ONLINE.encode())
     if topic == topics.PREVIEW_IMAGE:
@@ -74,6 +81,13 @@ def read(topic: str, payload: bytes, correlation: bytes | None = None) -> object
             return model(Frame, payload)
         case ["session", _, "summary"]:
             return model(Summary, payload)
+    return None
+
+
+def _cleared(topic: str) -> object | None:
+    match topic.split("/"):
+        case ["session", session, "summary"]:
+            return SummaryCleared(session)
     return None
 
 

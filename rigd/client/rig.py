@@ -185,13 +185,12 @@ class RigClient(Connection):
         if now is None:
             return None
         started = reports.SessionStarted(session=now.id, frames=now.frames, done=now.frame)
-        return Run(None, started, self._view, self._hub, self._view.summaries.get(now.id))
+        return Run(None, started, self._view, self._hub)
 
     async def _run(self, verb: str, expect: Expect | None, **params: Any) -> Run:
-        before = dict(self._view.summaries)
         action = await self.begin(verb, expect=expect, **params)
         started = reports.SessionStarted.model_validate(action.data)
-        return Run(action, started, self._view, self._hub, before.get(started.session))
+        return Run(action, started, self._view, self._hub)
 
     # --------------------------------------------------------------------------------------------------------- lease
 

@@ -10,11 +10,14 @@ from typing import Any
 from rigd.client.actions import Action
 from rigd.client.errors import ActionFailed, RigError, RigRestarted
 from rigd.client.hub import Hub, Restarted, WayDown, WayUp
+from rigd.client.reading import SummaryCleared
 from rigd.client.view import View
 from rigd.messages.base import ErrorCode
 from rigd.messages.events import FrameRetried, SessionFinished, SessionFused
 from rigd.messages.reports import Frame, SessionNow, SessionStarted, State, Summary
 
+FINAL = ("complete", "aborted")
+"""Outcomes after which no session is gone on with."""
 SUMMARY_S = 3.0
 """When a stack is over, its summary comes within this time, unless it was missed."""
 
@@ -77,7 +80,6 @@ class Run:
         started: which stack.
         view: what is known of the rig.
         hub: what is heard of it.
-        before: the summary that this session had already: it was left once, and is gone on with.
     """
 
     def __init__(
@@ -86,19 +88,19 @@ class Run:
         started: SessionStarted,
         view: View,
         hub: Hub,
-        before: Summary | None = None,
     ) -> None:
         self.session = started.session
         self.frames = started.frames
         self.fused: SessionFused | None = None
         """What became of the fused picture, when that was told."""
         self._verb = "run" if action is None else action.verb
-        self._before = before
         self._hub = hub
         self._progress = Progress(self.session, started.done, started.frames)
         self._changed = asyncio.Event()
         self._seen = False
         """Whether a state named this session: from then on, one that does not says that it is over."""
+        self._left = False
+        """Whether such a one has come."""
         self._finished: SessionFinished | None = None
         self._over: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._over.add_done_callback(self._leave)
@@ -108,8 +110,10 @@ class Run:
             self._state(view.state)
         self._action = action
         self._summary: Summary | None = None
-        summary = view.summaries.get(self.session)
-        if summary is not None and summary != before:
+        """How it ended."""
+        self._old: Summary | None = None
+        """A summary that was there, or came, while it was under way: most likely of an earlier time that it was left."""
+        if (summary := view.summaries.get(self.session)) is not None:
             self._summed_up(summary)
         if action is not None:
             action.end.add_done_callback(self._ended)
@@ -163,8 +167,10 @@ class Run:
                 self._give_up_later()
             case SessionFused(session=self.session):
                 self.fused = said
-            case Summary(session=self.session) if said != self._before:
+            case Summary(session=self.session):
                 self._summed_up(said)
+            case SummaryCleared(session=self.session):
+                self._old = None
             case Restarted():
                 self._fail(RigRestarted(self._verb, f"rigd was started anew; {self.session} can be resumed"))
             case WayDown():
@@ -173,12 +179,22 @@ class Run:
                 self._tell(reachable=True)
 
     def _summed_up(self, summary: Summary) -> None:
-        """It is over; why, in a code, is told by the end of the command, which may come after this."""
+        """It is over, unless the summary is an old one; why, in a code, is told by the end of the command, which may come later."""
+        if summary.outcome not in FINAL and not self._left and not self._ended_already:
+            self._old = summary
+            return
+        if summary == self._old:
+            return
         self._summary = summary
         if summary.outcome == "complete" or self._action is None or self._action.over:
             self._conclude()
         else:
             self._give_up_later()
+
+    @property
+    def _ended_already(self) -> bool:
+        """Whether something other than a summary has told that it is over."""
+        return self._finished is not None or (self._action is not None and self._action.over)
 
     def _state(self, state: State) -> None:
         now = state.session
@@ -186,6 +202,7 @@ class Run:
             self._seen = True
             self._capturing(state, now)
         elif self._seen:
+            self._left = True
             self._tell(mode=state.mode)
             self._give_up_later()
 
@@ -247,23 +264,28 @@ class Run:
         failed, data = self._told()
         code = None if failed is None else failed.code
         if summary is not None:
-            return Result(
-                self.session,
-                summary.outcome,
-                summary.frames,
-                summary.planned,
-                summary.why,
-                summary.rejected,
-                summary.coverage,
-                code,
-                summary,
-            )
+            return self._of_summary(summary, code)
         if self._finished is not None:
             told = self._finished
             return Result(self.session, told.outcome, told.frame, told.frames, told.why, code=code)
         if isinstance(outcome := data.get("outcome"), str):
             return Result(self.session, outcome, self._progress.frame, self._progress.frames)
+        if self._old is not None and self._old.frames >= self._progress.frame:
+            return self._of_summary(self._old, code)
         return None
+
+    def _of_summary(self, summary: Summary, code: str | None) -> Result:
+        return Result(
+            self.session,
+            summary.outcome,
+            summary.frames,
+            summary.planned,
+            summary.why,
+            summary.rejected,
+            summary.coverage,
+            code,
+            summary,
+        )
 
     def _fail(self, error: RigError) -> None:
         if not self._over.done():

@@ -6,7 +6,7 @@ import logging
 
 from rigd.client.errors import ContractMismatch
 from rigd.client.hub import Denied, Hub, Restarted, WayDown, WayUp
-from rigd.client.reading import Availability, Picture, Unreadable, contract_of, read
+from rigd.client.reading import Availability, Picture, SummaryCleared, Unreadable, contract_of, read
 from rigd.client.transport import Message
 from rigd.messages import topics
 from rigd.messages.base import CONTRACT
@@ -123,6 +123,8 @@ class View:
                 self.summaries[said.session] = said
                 if len(self.summaries) > MAX_SUMMARIES:
                     del self.summaries[next(iter(self.summaries))]
+            case SummaryCleared():
+                self.summaries.pop(said.session, None)
             case _:
                 self._keep(said)
         return True

@@ -57,8 +57,9 @@ class Failure:
 
     def line(self) -> str:
         """In one line."""
-        named = ", ".join(word for word in (self.code, self.field) if word)
         words = " ".join(self.message.split())
+        field = self.field if self.field and self.field not in words else None
+        named = ", ".join(word for word in (self.code, field) if word)
         return (
             words + (f" [{named}]" if named else "") + (f"; next: {self.next_step}" if self.next_step else "")
         )

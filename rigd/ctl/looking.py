@@ -69,7 +69,8 @@ def _lines(rig: RigClient) -> list[str]:
     state, info = rig.state, rig.info
     found = [("mode", state.mode if rig.online else f"offline; was {state.mode}")]
     homed = "homed" if state.rail.homed else "not homed"
-    found.append(("rail", f"{homed}, at {um_text(state.rail.position_um)}"))
+    where = "" if state.rail.position_um is None else f", at {um_text(state.rail.position_um)}"
+    found.append(("rail", homed + where))
     if info is not None:
         limits = info.limits
         found.append(("limits", f"{um_text(limits.min_um)} to {um_text(limits.max_um)}"))

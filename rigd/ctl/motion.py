@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 
 from rigd.client import Action, RigClient
 from rigd.ctl.exits import Exit
@@ -11,6 +12,9 @@ from rigd.ctl.reach import reached
 from rigd.ctl.saying import done
 from rigd.ctl.words import bytes_text, um_text
 from rigd.messages.reports import TestShot
+
+STATE_S = 1.0
+"""The state that says that the rail stands comes within this time."""
 
 
 async def home(options: argparse.Namespace) -> int:
@@ -41,7 +45,7 @@ async def jog(options: argparse.Namespace) -> int:
             whole = await rig.nudge("away" if options.away else "toward")
         else:
             whole = await rig.jog(options.distance)
-        where = _position_um(rig)
+        where = await _position_um(rig)
         if not whole:
             raise Stopped(Failure(Exit.STOPPED, f"the jog was stopped at {um_text(where)}", "interrupted"))
         done(options, f"at {um_text(where)}", {"position_um": where})
@@ -121,5 +125,8 @@ async def _begun_only(options: argparse.Namespace, action: Action) -> bool:
     return bool(options.no_wait)
 
 
-def _position_um(rig: RigClient) -> float | None:
+async def _position_um(rig: RigClient) -> float | None:
+    """Where the rail has come to stand."""
+    with suppress(TimeoutError):
+        await rig.reached(lambda state: not state.rail.moving, STATE_S)
     return rig.state.rail.position_um
