@@ -67,7 +67,7 @@ class Mqtt(Section):
     client_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     """Default: `rigd-<rig id>`."""
     credentials: Path | None = None
-    """A file of two lines, `username: ...` and `password: ...`, that only rigd may read."""
+    """A file of two lines, `username: ...` and `password: ...`, that only rigd may read. Relative to the folder of the config."""
     credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
     """The same as a systemd credential of this name (`LoadCredential=`)."""
     tls: Tls | None = None
@@ -75,7 +75,8 @@ class Mqtt(Section):
     keepalive_s: Annotated[int, Field(ge=2, le=600)] = 10
     """A broker that is silent for one and a half times as long is lost."""
     reconnect_max_s: Annotated[float, Field(ge=1, le=600)] = 30.0
-    """The longest wait between two tries; it grows from half a second, and is jittered."""
+    """The longest wait between two tries; it grows from half a second, and is jittered. Where the broker's machine says that no
+    broker listens, it stays below a second: that one is being started again."""
     lost: Literal["continue", "pause", "stop"] = "continue"
     """What becomes of a running stack when the broker is lost. `stop` lets go of it, to be resumed. A jog always stops."""
     lost_after_s: NonNegative = 10.0

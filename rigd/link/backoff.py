@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
-GROWTH = 2.0
+GROWTH, STEEP = 1.15, 2.0
+"""From one delay to the next: gentle, so that who was away for a few seconds is found within the next one; steep for what goes wrong
+again and again although somebody is there."""
 LEAST_SHARE = 0.5
 """Of each delay, at least this much is waited; the rest is chance, so that fifty rigs do not come back in one second."""
 
@@ -25,9 +28,10 @@ class Backoff:
         self._chance = chance
         self._next_s = self._least_s
 
-    def next_s(self) -> float:
-        """The delay before the next try."""
-        delay_s, self._next_s = self._next_s, min(self._most_s, self._next_s * GROWTH)
+    def next_s(self, most_s: float = math.inf) -> float:
+        """The delay before the next try, this time of at most `most_s`."""
+        delay_s = min(self._next_s, most_s)
+        self._next_s = min(self._most_s, delay_s * GROWTH)
         return self._jittered(delay_s)
 
     def longest_s(self) -> float:

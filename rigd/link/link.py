@@ -27,6 +27,8 @@ MOST_DENIED = 1000
 """Topics of which it is remembered that the log has them."""
 LAST_WORDS_S, GOODBYE_S = 3.0, 1.0
 """The longest that `close` waits for acknowledgements, and then for the end."""
+NOT_LISTENING_S = 0.7
+"""A broker that is only being started again is found within a second of its return, however long it was away."""
 
 
 class Link:
@@ -144,6 +146,8 @@ class Link:
         except Failed as failure:
             self._lost()
             self._tell_trouble(str(failure), failed=True)
+            if failure.kind is Kind.NOT_LISTENING:
+                return self._backoff.next_s(NOT_LISTENING_S)
             soon = failure.kind in {Kind.UNREACHABLE, Kind.HUNG_UP}
             return self._backoff.next_s() if soon else self._backoff.longest_s()
         loop = asyncio.get_running_loop()
@@ -157,8 +161,11 @@ class Link:
         if self._closing:
             return 0.0
         self._down(ended)
-        self._note_life(loop.time() - began_s)
-        return self._backoff.longest_s() if ended.kind is Kind.DENIED else self._backoff.next_s()
+        steady = loop.time() - began_s >= STEADY_S
+        self._note_life(steady=steady)
+        if ended.kind is Kind.DENIED:
+            return self._backoff.longest_s()
+        return self._backoff.next_s(steep=not steady)
 
     async def _reach(self) -> Wire:
         """A connection that is subscribed, in the newest MQTT that the broker speaks. Raises `Failed`."""
@@ -206,9 +213,9 @@ class Link:
         self._tell_trouble(ended.why, failed=False)
         self._call(self._on_down, ended.why)
 
-    def _note_life(self, lasted_s: float) -> None:
+    def _note_life(self, *, steady: bool) -> None:
         """A connection that lasted is a reason to try again soon; some that did not are a reason to wonder why."""
-        if lasted_s >= STEADY_S:
+        if steady:
             self._backoff.reset()
             self._short_lives = 0
             return

@@ -14,6 +14,8 @@ class Kind(enum.Enum):
 
     UNREACHABLE = "unreachable"
     """Nobody there, or not yet: try again."""
+    NOT_LISTENING = "not listening"
+    """The machine is there and says that no broker is, yet: asking costs next to nothing, and it may be back any moment."""
     VERSION = "version"
     """The broker speaks another version of MQTT, and says so."""
     HUNG_UP = "hung up"

@@ -202,7 +202,8 @@ class Wire:
         except Failed:
             raise
         except Exception as error:
-            raise Failed(Kind.UNREACHABLE, explained(error, self._endpoint)) from error
+            kind = Kind.NOT_LISTENING if isinstance(error, ConnectionRefusedError) else Kind.UNREACHABLE
+            raise Failed(kind, explained(error, self._endpoint)) from error
 
     def _connect(self) -> None:
         tls: Context | None = None
