@@ -6,9 +6,7 @@ import math
 import random
 from collections.abc import Callable
 
-GROWTH, STEEP = 1.15, 2.0
-"""From one delay to the next: gentle, so that who was away for a few seconds is found within the next one; steep for what goes wrong
-again and again although somebody is there."""
+GROWTH = 2.0
 LEAST_SHARE = 0.5
 """Of each delay, at least this much is waited; the rest is chance, so that fifty rigs do not come back in one second."""
 

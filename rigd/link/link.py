@@ -165,7 +165,7 @@ class Link:
         self._note_life(steady=steady)
         if ended.kind is Kind.DENIED:
             return self._backoff.longest_s()
-        return self._backoff.next_s(steep=not steady)
+        return self._backoff.next_s()
 
     async def _reach(self) -> Wire:
         """A connection that is subscribed, in the newest MQTT that the broker speaks. Raises `Failed`."""

@@ -173,13 +173,7 @@ def test_whatever_happens_events_keep_their_order_and_are_lost_only_if_counted(m
 
 def test_delays_grow_to_the_longest_and_begin_anew_when_it_worked():
     delays = Backoff(0.5, 30.0, chance=lambda: 1.0)
-    assert [delays.next_s(steep=True) for _ in range(8)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
-    delays.reset()
-    gentle = [delays.next_s() for _ in range(40)]
-    assert gentle == sorted(gentle)
-    assert (gentle[0], gentle[-1]) == (0.5, 30.0)
-    # Jittered, at least half of each is waited: who was away for three seconds is found within the next one.
-    assert all(delay <= 1.0 for at, delay in enumerate(gentle) if sum(gentle[:at]) <= 3.0)
+    assert [delays.next_s() for _ in range(8)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
     delays.reset()
     assert delays.next_s() == 0.5
     assert delays.longest_s() == 30.0
@@ -195,7 +189,7 @@ def test_each_delay_is_jittered_within_its_bounds():
     chance = random.Random(1).random
     delays = [Backoff(0.5, 30.0, chance) for _ in range(50)]
     for expected in (0.5, 1.0, 2.0, 4.0):
-        waits = [delay.next_s(steep=True) for delay in delays]
+        waits = [delay.next_s() for delay in delays]
         assert all(expected / 2 <= wait <= expected for wait in waits)
         assert max(waits) - min(waits) > expected / 4
 
