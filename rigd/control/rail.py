@@ -60,6 +60,10 @@ class RailControl:
         self._urgent = Worker("rail-stop", clock)
         self._ticket = 0
         self._halting = False
+        self._motions = self._halts = 0
+        self._overtaking = 0
+        self._clear = asyncio.Event()
+        self._clear.set()
         self.now: RailStatus | None = None
         """The newest that was heard of it, also while it moves; None before the first word."""
         self.home_error: int | None = None
@@ -86,8 +90,10 @@ class RailControl:
 
     async def home(self, ticket: int) -> int:
         """Home, and wait for it; the position then. Raises `DriverError`, `RailAlarm`, `MotionFailed` or `GivenUp`."""
-        await self._worker.run(self._start, ticket, self.rail.start_home)
-        status = await self._watch("homing", ticket, self._clock.now() + HOMING_LIMIT_S)
+        await self._begin(ticket, self.rail.start_home)
+        status = await self._watch(
+            "homing", lambda: ticket != self._ticket, self._clock.now() + HOMING_LIMIT_S
+        )
         if status.position is None:
             raise MotionFailed("homing ended and the position is not known")
         self.home_error = status.home_error
@@ -99,26 +105,32 @@ class RailControl:
         distance = target - (before.position or 0)
         expected_s = await self._worker.run(self.rail.move_time_s, distance)
         started_s = self._clock.now()
-        await self._worker.run(self._start, ticket, self.rail.start_move, target)
+        await self._begin(ticket, self.rail.start_move, target)
         return await self._arrive(f"move to {target}", ticket, started_s, expected_s)
 
     async def jog(self, distance: int, speed_um_per_s: float, ticket: int) -> tuple[int | None, float]:
         """Jog, and wait for the end of motion: position (None before homing) and time. Raises as `move` does."""
         expected_s = abs(distance) * self.rail.capabilities.microstep_um / speed_um_per_s
         started_s = self._clock.now()
-        await self._worker.run(self._start, ticket, self.rail.start_jog, distance, speed_um_per_s)
+        await self._begin(ticket, self.rail.start_jog, distance, speed_um_per_s)
         return await self._arrive(f"jog by {distance}", ticket, started_s, expected_s)
 
     async def stop(self) -> int | None:
-        """Decelerate to a stop, and wait for it: the position. After `give_up`."""
-        ticket = self._ticket
-        await self._urgent.run(self.rail.stop)
-        status = await self._watch("stop", ticket, self._clock.now() + LATE_S)
+        """Decelerate to a stop, and wait for it: the position. After `give_up`. Raises as `move` does.
+
+        Another stop meanwhile changes nothing; nobody waits for this one any more after a halt or once something moves again.
+        """
+        before = (self._motions, self._halts)
+        await self._overtake(self.rail.stop)
+        status = await self._watch(
+            "stop", lambda: before != (self._motions, self._halts), self._clock.now() + LATE_S
+        )
         return status.position
 
     async def halt(self) -> None:
         """Stop at once. After `give_up`."""
-        await self._urgent.run(self.rail.halt)
+        self._halts += 1
+        await self._overtake(self.rail.halt)
 
     async def release(self) -> None:
         """Switch the motor off."""
@@ -141,6 +153,25 @@ class RailControl:
         finally:
             self._urgent.close(0.1)
 
+    async def _overtake(self, verb: Callable[[], None]) -> None:
+        """On the thread that queues behind nothing. A motion that is asked for later does not begin before this is done."""
+        self._overtaking += 1
+        self._clear.clear()
+        try:
+            await self._urgent.run(verb)
+        finally:
+            self._overtaking -= 1
+            if not self._overtaking:
+                self._clear.set()
+
+    async def _begin(self, ticket: int, verb: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Start a motion, behind every stop that was asked for before it."""
+        await self._clear.wait()
+        if ticket != self._ticket:
+            raise GivenUp
+        self._motions += 1
+        await self._worker.run(lambda: self._start(ticket, verb, *args, **kwargs))
+
     def _start(self, ticket: int, verb: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         """On the worker. A stop comes over another thread and may be quicker than the motion that it was meant for."""
         if ticket != self._ticket:
@@ -154,16 +185,20 @@ class RailControl:
         self, what: str, ticket: int, started_s: float, expected_s: float
     ) -> tuple[int | None, float]:
         deadline_s = started_s + LATE_FACTOR * expected_s + LATE_S
-        status = await self._watch(what, ticket, deadline_s, started_s + expected_s)
+        status = await self._watch(what, lambda: ticket != self._ticket, deadline_s, started_s + expected_s)
         return status.position, self._clock.now() if status.ended_s is None else status.ended_s
 
     async def _watch(
-        self, what: str, ticket: int, deadline_s: float, expected_s: float | None = None
+        self,
+        what: str,
+        given_up: Callable[[], bool],
+        deadline_s: float,
+        expected_s: float | None = None,
     ) -> RailStatus:
         """Look at the rail until it stands. Rarely while it should be moving, often when it should be there."""
         while True:
             status = await self.poll()
-            if ticket != self._ticket:
+            if given_up():
                 raise GivenUp
             if status.alarm is not None:
                 raise RailAlarm(status.alarm)
