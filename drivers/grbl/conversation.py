@@ -24,7 +24,7 @@ ASK_AGAIN_S = 0.2
 """A `?` that is not answered by then is lost, or the controller is busy: it may be asked again."""
 ANSWER_LIMIT_S = 0.9
 """A controller that does not report within this is not there."""
-RESET_LIMIT_S = 3.0
+RESET_LIMIT_S = 1.0
 """From a soft reset to the banner. After `ALARM:3` Grbl waits half a second before it goes on."""
 BOOT_LIMIT_S = 6.0
 """From opening a port to the banner: the boot loader of an Arduino takes up to two seconds of it."""
@@ -139,8 +139,7 @@ class Conversation:
             self.port.write(byte, what)
         except DriverError as error:
             with self.changed:
-                self._lose(error)
-            raise
+                raise self._lose(error) from None
 
     def begin(self, line: str, on_end: Callable[[DriverError | None], None] | None = None) -> Pending:
         """Send a line and return. `on_end` is called on the reader's thread. Raises `Unplugged`, or when one is on its way."""
@@ -153,8 +152,7 @@ class Conversation:
             try:
                 self.port.write(line.encode("ascii") + b"\n", line)
             except DriverError as error:
-                self._lose(error)
-                raise
+                raise self._lose(error) from None
         return pending
 
     def finish(self, pending: Pending, limit_s: float) -> list[Message]:
@@ -187,25 +185,23 @@ class Conversation:
             self._asked_s = now_s
             self.port.write(protocol.STATUS, "?")
 
-    def fresh_report(self) -> Report:
-        """A report made after this was called. Raises `NoResponse` or `Unplugged`."""
+    def fresh_report(self, unless: Callable[[], bool] = lambda: False) -> Report | None:
+        """A report made after this was called; None when `unless` becomes true. Raises `NoResponse` or `Unplugged`."""
         with self.changed:
             self._require()
             # The answer to an earlier question may have been made before this call.
             if self._asked_s is not None:
-                self._wait(lambda: self._asked_s is None, ASK_AGAIN_S)
+                self._wait(lambda: self._asked_s is None or unless(), ASK_AGAIN_S)
             seen, ends_s = self._reports, self._clock.now() + ANSWER_LIMIT_S
-            while not self._reports > seen:
+            while not (self._reports > seen or unless()):
                 now_s = self._clock.now()
                 if now_s > ends_s:
                     raise NoResponse(self.port.name, "?")
                 try:
                     self.ask(now_s)
                 except DriverError as error:
-                    self._lose(error)
-                    raise
-                self._wait(lambda: self._reports > seen, ASK_AGAIN_S)
-            assert self.report is not None
+                    raise self._lose(error) from None
+                self._wait(lambda: self._reports > seen or unless(), ASK_AGAIN_S)
             return self.report
 
     def wait_for(self, condition: Callable[[], bool], limit_s: float) -> bool:
@@ -276,10 +272,12 @@ class Conversation:
             pending.on_end(error)
         self.changed.notify_all()
 
-    def _lose(self, error: DriverError) -> None:
+    def _lose(self, error: DriverError) -> DriverError:
+        """The port cannot be used any more; why, as everybody is told from now on."""
         if isinstance(error, Unplugged) and error.command in {"?", "reading"} and self._last_line:
             error = Unplugged(error.port, self._last_line)
         if self.lost is None:
             self.lost = error
         self.drop(error)
         self.changed.notify_all()
+        return self.lost

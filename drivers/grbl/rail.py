@@ -22,6 +22,7 @@ from drivers.registry import Context
 
 log = logging.getLogger(__name__)
 
+RESET_TRIES = 3
 WATCH_MOVING_S = 0.05
 WATCH_RESTING_S = 0.2
 """How often reports are asked for when nobody polls: Grbl takes 5 to 20 ms for one."""
@@ -186,7 +187,7 @@ class GrblRail:
             return
         feed = self._feed(speed_um_per_s)
         self._wake(talk)
-        if talk.fresh_report().mode is Mode.ALARM:
+        if self._mode(talk) is Mode.ALARM:
             talk.command("$X", self._options.response_timeout_s)
         way_mm = self._tracker.scale.direction * distance / self._options.steps_per_mm
         line = f"$J=G91G21{self._options.axis}{number_text(way_mm)}F{feed}"
@@ -212,7 +213,7 @@ class GrblRail:
             self._await_reset(talk)
             motion = self._tracker.motion
             if not self._critical and (motion is None or motion.kind is not Kind.HOME or motion.acknowledged):
-                talk.fresh_report()
+                talk.fresh_report(unless=lambda: self._critical)
             return self._tracker.status
 
     def stop(self) -> None:
@@ -238,7 +239,7 @@ class GrblRail:
         if busy:
             self._reset(talk)
         self._await_reset(talk)
-        if talk.fresh_report().mode is not Mode.SLEEP:
+        if self._mode(talk) is not Mode.SLEEP:
             talk.command("$SLP", self._options.response_timeout_s)
         with talk.changed:
             self._tracker.forget(self._tracker.status.ended_s)
@@ -282,14 +283,19 @@ class GrblRail:
         if self._critical:
             self._reset(talk)
             self._await_reset(talk)
-        report = talk.report or talk.fresh_report()
-        if report.mode is Mode.SLEEP:
+        mode = self._mode(talk) if talk.report is None else talk.report.mode
+        if mode is Mode.SLEEP:
             self._reset(talk)
             self._await_reset(talk)
-        elif report.mode is Mode.HOLD:
+        elif mode is Mode.HOLD:
             # Nothing can be left in the controller's queue: a hold ends a jog for good.
             talk.realtime(protocol.RESUME, "resume")
             talk.wait_for(lambda: talk.report is not None and talk.report.mode is not Mode.HOLD, 1.0)
+
+    @staticmethod
+    def _mode(talk: Conversation) -> Mode | None:
+        report = talk.fresh_report()
+        return None if report is None else report.mode
 
     def _begin(self, talk: Conversation, motion: Motion, line: str) -> Pending:
         with talk.changed:
@@ -322,7 +328,7 @@ class GrblRail:
                 raise AlarmResponse(talk.port.name, "reset", self._tracker.status.alarm) from None
             # A halt from another thread: whoever halted knows.
         except NoResponse:
-            if motion.stopping and talk.fresh_report().mode is Mode.IDLE:
+            if motion.stopping and self._mode(talk) is Mode.IDLE:
                 # grblHAL drops the lines that wait when a jog is cancelled, this one too.
                 with talk.changed:
                     self._tracker.stand(self._clock.now())
@@ -348,9 +354,15 @@ class GrblRail:
         talk.realtime(protocol.SOFT_RESET, "reset")
 
     def _await_reset(self, talk: Conversation) -> None:
-        """A rail whose reset has not been confirmed may still move."""
-        if not talk.wait_for(lambda: not self._reset_pending, RESET_LIMIT_S):
-            raise NoResponse(talk.port.name, "reset")
+        """A rail whose reset has not been confirmed may still move.
+
+        Grbl forgets a reset that comes in the half second after `ALARM:1` or `ALARM:2`, so it is said again.
+        """
+        for _ in range(RESET_TRIES):
+            if talk.wait_for(lambda: not self._reset_pending, RESET_LIMIT_S):
+                return
+            talk.realtime(protocol.SOFT_RESET, "reset")
+        raise NoResponse(talk.port.name, "reset")
 
     # ----------------------------------------------------------------------------------------------------- what is heard
 

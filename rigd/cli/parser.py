@@ -63,7 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"rigd {rigd.__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for add in (_demo, _run, _capture, _resume, _finish, _plan, _check, _sessions, _states):
+    for add in (_demo, _run, _capture, _resume, _finish, _plan, _check, _sessions, _firmware, _states):
         add(commands)
     return parser
 
@@ -254,6 +254,33 @@ def _sessions(commands: Any) -> None:
     parser.add_argument("--verify", action="store_true", help="hash every file")
     parser.add_argument("--unfinished", action="store_true", help="only those that can be resumed")
     _json_option(parser)
+
+
+def _firmware(commands: Any) -> None:
+    parser = commands.add_parser(
+        "firmware", help="compare what is stored on the motion controller with the config, and write it there"
+    )
+    actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
+    checking = _command(
+        actions,
+        "check",
+        "firmware:check",
+        "show which settings of the motion controller are not as the config says",
+        more="Resets the controller; moves nothing and writes nothing.",
+        examples="  rigd firmware check --config rig.yaml\n  rigd firmware check --config rig.yaml --json\n",
+    )
+    applying = _command(
+        actions,
+        "apply",
+        "firmware:apply",
+        "write to the motion controller what differs from the config, and read it back",
+        more="Asks first when it runs in a terminal.",
+        examples="  rigd firmware apply --config rig.yaml\n  rigd firmware apply --config rig.yaml --yes\n",
+    )
+    applying.add_argument("--yes", action="store_true", help="do not ask")
+    for action in (checking, applying):
+        _config_options(action)
+        _json_option(action)
 
 
 def _states(commands: Any) -> None:

@@ -45,6 +45,8 @@ class Faults:
     mute: bool = False
     """The controller says nothing."""
     seed: int = 1
+    unplug_at: bytes = b""
+    """The plug is pulled when this comes, and before it is obeyed."""
     swallow: list[bytes] = field(default_factory=list)
     """Each of these is removed once from what the controller says."""
 
@@ -226,6 +228,10 @@ class GrblEmulator:
         except OSError:
             return
         self.received += data
+        if self.faults.unplug_at and self.faults.unplug_at in data:
+            self.faults.unplug_at = b""
+            self.unplug()
+            return
         share = self.faults.lose_commands
         kept = bytes(byte for byte in data if not share or self._random.random() >= share)
         self._advance()

@@ -139,8 +139,6 @@ class GrblFirmware:
             return
         if self.mover.update(now):
             self._cycle_stop()
-        if self.dialect == "marlin":
-            return
         for _ in range(200):
             assert self._main is not None
             before = (len(self._rx), len(self.out), self.state)
