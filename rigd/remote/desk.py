@@ -136,6 +136,9 @@ class Desk:
         jog = self._actions.jog
         if jog is not None and jog.source == source:
             self._room.stop_jog("the way it was asked for is lost")
+        for task, work in self._working.items():
+            if jog is None and work.command.name == "jog" and work.asker.incoming.source == source:
+                task.cancel()  # not put to the machine yet
 
     async def serve(self) -> None:
         """Stop jogs that are not renewed and end leases that lapse, until cancelled."""
@@ -178,7 +181,7 @@ class Desk:
             if self._closed:
                 raise Refusal(ErrorCode.NOT_POSSIBLE, "rigd is being stopped")
             gate.check(self._room, command)
-            if len(self._working) >= AT_ONCE and not command.verb.always:
+            if self._busy and not command.verb.always:
                 raise Refusal(ErrorCode.BUSY, f"{AT_ONCE} commands are being worked on; try again")
             entry = self._write_down(command)
         except Refusal as refusal:
@@ -186,6 +189,10 @@ class Desk:
             self._answers.refuse(asker, refusal.error)
             return
         self._carry_out(_Work(command, asker, entry))
+
+    @property
+    def _busy(self) -> bool:
+        return sum(not work.asker.answered for work in self._working.values()) >= AT_ONCE
 
     def _known(self, command: Command, asker: Asker) -> bool:
         """Whether this command was acted on, or is being; it is answered as it was or will be then."""
@@ -269,7 +276,8 @@ class Desk:
         """A task has ended; one that was cancelled has answered nothing, nor has one that never ran."""
         work = self._working.pop(task)
         if task.cancelled():
-            self._answer(work, Error(code=ErrorCode.INTERRUPTED, message="rigd is being stopped"))
+            message = "given up: its way was lost, or rigd is being stopped"
+            self._answer(work, Error(code=ErrorCode.INTERRUPTED, message=message))
 
     async def _work(self, work: _Work, job: Job) -> None:
         try:

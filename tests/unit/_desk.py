@@ -51,9 +51,11 @@ class Bench:
     def __init__(self, rig: Rig, clock: Clock, *, boot_id: str = "boot-1") -> None:
         self.rig = rig
         self.clock = clock
+        self.boot_id = boot_id
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.modes: list[Mode] = []
-        self.positions: list[int | None] = []
+        self.times: list[float] = []
+        """When each of `modes` was come to, monotonic."""
         self._news = asyncio.Event()
         self._numbers = itertools.count(1)
         folder = rig.config.service.state
@@ -87,7 +89,7 @@ class Bench:
     def _note(self, notice: Notice) -> None:
         if isinstance(notice, Changed):
             self.modes.append(notice.state.mode)
-            self.positions.append(notice.state.position)
+            self.times.append(self.clock.now())
 
     def put(self, topic: str, payload: Any = b"", *, source: str = "mqtt", **flags: Any) -> Asked:
         """Put a message to the desk; what is not bytes goes as JSON."""
@@ -114,7 +116,7 @@ class Bench:
 
     async def run(self, verb: str, params: dict[str, Any] | None = None, **envelope: Any) -> dict[str, Any]:
         """A long action; the event that told its end."""
-        transaction = envelope.setdefault("transaction", f"run-{next(self._numbers)}")
+        transaction = envelope.setdefault("transaction", f"{self.boot_id}.{next(self._numbers)}")
         reply = await self.ask(verb, params, **envelope).answer()
         assert reply["status"] == "accepted", reply
         return await self.end_of(transaction)
@@ -142,6 +144,11 @@ class Bench:
     async def reached(self, *modes: Mode) -> None:
         async with asyncio.timeout(LONG_S):
             await self.rig.controller.reached(*modes)
+
+    def lasted_s(self, mode: Mode) -> float:
+        """How long the rig was in a mode, when it was last."""
+        last = len(self.modes) - 1 - self.modes[::-1].index(mode)
+        return self.times[last + 1] - self.times[last]
 
     def later(self, seconds: float) -> str:
         """A moment that far from now by the rig's clock, as JSON has it."""
