@@ -167,7 +167,7 @@ class Connection:
                 while not self._known():
                     said = await anext(feed)
                     if isinstance(said, WayDown):
-                        raise (RigOffline if self._view.open else NotReachable)(f"{self.where}: {said.why}")
+                        raise (RigOffline if self._view.open else NotReachable)(self._at(said.why))
         except TimeoutError:
             if not self._known(wholly=False):
                 raise self._strange() from None
@@ -181,12 +181,15 @@ class Connection:
     def _strange(self) -> RigError:
         view = self._view
         if not view.open:
-            return NotReachable(f"{self.where}: {view.why or 'no answer'}")
+            return NotReachable(self._at(view.why or "no answer"))
         if view.online is None and view.birth is None:
             return NoSuchRig(f"{self.where}: no such rig has ever been here")
         if view.online is False:
             return RigOffline(f"{self.where}: the rig is offline")
         return RigOffline(f"{self.where}: the rig is there, but has not said how it is")
+
+    def _at(self, why: str) -> str:
+        return why if self.where in why else f"{self.where}: {why}"
 
     async def _serve(self) -> None:
         await self._transport.run(self._view)

@@ -47,8 +47,13 @@ async def jog(options: argparse.Namespace) -> int:
             whole = await rig.jog(options.distance)
         where = await _position_um(rig)
         if not whole:
-            raise Stopped(Failure(Exit.STOPPED, f"the jog was stopped at {um_text(where)}", "interrupted"))
-        done(options, f"at {um_text(where)}", {"position_um": where})
+            raise Stopped(Failure(Exit.STOPPED, "the jog was stopped before its end", "interrupted"))
+        words = (
+            "jogged; where the rail is, is not known before home is"
+            if where is None
+            else f"at {um_text(where)}"
+        )
+        done(options, words, {"position_um": where})
     return Exit.DONE
 
 

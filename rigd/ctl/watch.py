@@ -28,7 +28,7 @@ from rigd.messages.reports import State
 
 TEXT_ROWS = 9
 """Rows that are not for the picture."""
-FRAME_S = 0.1
+FRAME_S = 0.2
 """Shortest time between two pictures of the screen."""
 COLOURS = {"capturing": "green", "paused": "yellow", "fault": "red", "estopped": "red", "idle": "cyan"}
 

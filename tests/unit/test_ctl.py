@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -369,16 +370,19 @@ def test_credentials_that_are_wrong(environ, tmp_path, capsys):
     assert "username: ..." in capsys.readouterr().err
 
 
-def test_a_socket_that_may_not_be_opened_names_the_group(environ, tmp_path, capsys):
-    from rigd.client.unix import explain
+def test_a_socket_that_may_not_be_opened_names_who_may(environ, monkeypatch):
+    from rigd.client import unix
 
+    monkeypatch.setattr(unix, "_group_name", lambda number: "rigd")
     path = environ / "rigd-x.sock"
     path.touch()
-    path.chmod(0o660)
-    text = explain(path, PermissionError(13, "Permission denied"))
-    assert "sudo usermod -aG" in text
+    denied = PermissionError(13, "Permission denied")
     path.chmod(0o600)
-    assert "sudo -u" in explain(path, PermissionError(13, "Permission denied"))
+    assert "sudo -u" in unix.explain(path, denied)
+    if path.stat().st_gid == 0:
+        os.chown(path, -1, 12345)
+    path.chmod(0o660)
+    assert "sudo usermod -aG rigd" in unix.explain(path, denied)
 
 
 # ------------------------------------------------------------------------------------------------------- the picture
