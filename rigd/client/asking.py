@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rigd.client.errors import CommandRefused, CommandTimeout, NotReachable, RigError, RigOffline
-from rigd.client.hub import Denied, Hub, Restarted, WayUp
+from rigd.client.hub import Denied, Hub, Restarted, WayOpen, WayUp
 from rigd.client.reading import Answer
 from rigd.client.transport import Transport
 from rigd.client.view import View
@@ -195,6 +195,10 @@ class Asker:
             case WayUp() | Restarted():
                 for asked in tuple(self._asked.values()):
                     self._dispatch(asked)
+            case WayOpen():
+                for asked in tuple(self._asked.values()):
+                    if asked.topic == topics.ESTOP:
+                        self._dispatch(asked)
 
     def _answered(self, answer: Answer) -> None:
         reply = answer.reply

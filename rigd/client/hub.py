@@ -33,6 +33,11 @@ class Restarted:
 
 
 @dataclass(frozen=True, slots=True)
+class WayOpen:
+    """The broker or the socket can be reached (again); the rig itself perhaps not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Denied:
     """The broker does not let us send a command."""
 

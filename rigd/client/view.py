@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from rigd.client.errors import ContractMismatch
-from rigd.client.hub import Denied, Hub, Restarted, WayDown, WayUp
+from rigd.client.hub import Denied, Hub, Restarted, WayDown, WayOpen, WayUp
 from rigd.client.reading import Availability, Picture, SummaryCleared, Unreadable, contract_of, read
 from rigd.client.transport import Message
 from rigd.messages import topics
@@ -88,6 +88,7 @@ class View:
         """The way is open."""
         self.open = True
         self.why = ""
+        self._hub.tell(WayOpen())
         if self.reachable:
             self._hub.tell(WayUp())
 

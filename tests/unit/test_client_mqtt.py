@@ -213,6 +213,21 @@ def test_who_may_not_command_is_told_so(tmp_path):
         assert "wrong" not in str(denied.value)
 
 
+def test_an_estop_goes_out_even_where_the_rig_is_said_to_be_offline(tmp_path, broker):
+    async def go():
+        fake = FakeRig()
+        way, up = adapter(fake, tmp_path, broker.port), asyncio.Event()
+        way.on_up.append(up.set)
+        async with asyncio.timeout(WAIT_S), way:
+            await up.wait()
+            await asyncio.to_thread(publish, broker.port, "rigd/fake/availability", "offline", "-r")
+            async with connect(f"mqtt://{HOST}:{broker.port}/fake", welcome_s=None) as rig:
+                await rig.estop()
+        assert fake.mode == "estopped"
+
+    asyncio.run(go())
+
+
 # ----------------------------------------------------------------------------------------------------------------- rigctl
 
 
