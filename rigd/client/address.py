@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -104,6 +105,14 @@ def local_sockets(environ: Mapping[str, str], folder: Path = Path("state")) -> l
     user = environ.get("XDG_RUNTIME_DIR", "")
     folders = [RUNTIME, *([Path(user)] if user else []), folder]
     return [path for place in folders for path in _sockets_in(place) if _alive(path)]
+
+
+def closed_folder() -> Path | None:
+    """The service's runtime folder, where it is there and this user may not look into it."""
+    try:
+        return None if not RUNTIME.is_dir() or os.access(RUNTIME, os.R_OK | os.X_OK) else RUNTIME
+    except OSError:
+        return None
 
 
 def rig_of(path: Path) -> str:

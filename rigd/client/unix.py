@@ -136,7 +136,7 @@ def _who_may(path: Path) -> str:
         return f"{path}: permission denied"
     user, group = _user_name(found.st_uid), _group_name(found.st_gid)
     me = getpass.getuser()
-    if found.st_gid != 0 and found.st_mode & (stat.S_IWGRP if blocked == path else stat.S_IXGRP):
+    if found.st_gid != 0 and found.st_mode & (stat.S_IXGRP if stat.S_ISDIR(found.st_mode) else stat.S_IWGRP):
         return (
             f"{blocked} is for the user {user} and the group {group}: "
             f"sudo usermod -aG {group} {me}, and log in again"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from rigd.client import Address, NoSuchRig, NotReachable, RigClient, connect, local_sockets, parse
-from rigd.client.address import rig_of
+from rigd.client.address import closed_folder, rig_of
 from rigd.client.rig import WELCOME_S
+from rigd.client.unix import explain
 from rigd.link.endpoint import TlsFiles
 
 LOCALHOST = "mqtt://localhost"
@@ -42,7 +44,11 @@ async def reached(
     except NotReachable as error:
         if asked_for(options) or address.path is not None:
             raise
-        message = f"no rig on this machine, and no broker ({error}); name one with --url or RIGD_URL"
+        closed = closed_folder()
+        machine = (
+            "no rig on this machine" if closed is None else explain(closed, PermissionError(errno.EACCES, ""))
+        )
+        message = f"{machine}; and no broker ({error}); name a rig with --url or RIGD_URL"
         raise NotReachable(message) from None
 
 

@@ -21,6 +21,7 @@ from rigd.ctl.parser import make_parser
 from rigd.local import LocalServer
 from rigd.messages import events
 from rigd.messages.base import Error, ErrorCode
+from tests.brokers import free_port
 from tests.fake_rig import FRAMES, served
 
 COMMANDS = (
@@ -383,6 +384,18 @@ def test_a_socket_that_may_not_be_opened_names_who_may(environ, monkeypatch):
         os.chown(path, -1, 12345)
     path.chmod(0o660)
     assert "sudo usermod -aG rigd" in unix.explain(path, denied)
+
+
+def test_a_runtime_folder_of_another_group_is_named(environ, tmp_path, monkeypatch, capsys):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    monkeypatch.setattr("rigd.client.address.RUNTIME", closed)
+    monkeypatch.setattr("rigd.ctl.reach.LOCALHOST", f"mqtt://127.0.0.1:{free_port()}")
+    assert main(["status"]) == Exit.UNREACHABLE
+    assert "no rig on this machine; and no broker (" in capsys.readouterr().err
+    monkeypatch.setattr("os.access", lambda path, mode: str(path) != str(closed))
+    assert main(["status"]) == Exit.UNREACHABLE
+    assert f"{closed} is for the user" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------------------- the picture
