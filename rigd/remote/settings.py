@@ -20,11 +20,15 @@ from rigd.messages import reports
 from rigd.messages.base import ErrorCode
 from rigd.messages.verbs import PlanParams, SettingsParams
 from rigd.remote.reading import clean, explain
-from rigd.session.files import sync_folder, to_json, write_atomic
+from rigd.session.files import sync_folder, write_atomic
 
 log = logging.getLogger(__name__)
 
-NAME = "settings.json"
+NAME = "settings.jsonl"
+"""A line for each change, with all settings that differ from the config; the last one counts. A line is appended in microseconds;
+replacing a file while frames are being written takes the disk, and so the answer, a tenth of a second."""
+MOST_LINES = 1000
+"""After so many the file is begun anew."""
 JOG_UM = 100.0
 """How far a press of a jog button goes, unless the rig's config bounds jogs to less."""
 _PLAN = ("near_um", "far_um", "step_um", "frames", "margin_frames", "direction")
@@ -60,6 +64,7 @@ class LiveSettings:
         self._base = config
         self._changed: dict[str, Any] = {}
         self._dirty = False
+        self._lines = 0
         folder.mkdir(parents=True, exist_ok=True)
         self._load()
 
@@ -124,7 +129,7 @@ class LiveSettings:
         changed = self._without_shadowed(changed, checked)
         if changed == self._changed and list(changed) == list(self._changed):
             return
-        write_atomic(self.path, to_json(changed), durable=False)
+        self._write(changed)
         self._changed, self._dirty = changed, True
         self.on_change()
 
@@ -213,16 +218,30 @@ class LiveSettings:
                 message = f"{at_um:g} is outside the limits, {limits.min_um:g} to {limits.max_um:g}"
                 raise _wrong(ErrorCode.OUT_OF_LIMITS, name, message)
 
+    def _write(self, changed: Layer) -> None:
+        line = json.dumps(changed, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        if self._lines >= MOST_LINES:
+            write_atomic(self.path, line, durable=False)
+            self._lines = 1
+            return
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            if (written := os.write(descriptor, line)) != len(line):
+                os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+                raise OSError(f"no space left for {self.path}")
+        finally:
+            os.close(descriptor)
+        self._lines += 1
+
     def _load(self) -> None:
         """Take in what was changed before the restart. What is no setting of this config any more is left out, and said."""
         try:
-            kept = json.loads(self.path.read_bytes())
+            lines = self.path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return
-        except ValueError as error:
-            log.warning("%s cannot be read, settings are as the config says: %s", self.path, error)
-            return
-        for name, value in kept.items() if isinstance(kept, dict) else ():
+        # A line that a power cut has torn is the last one, and nothing may be appended to it.
+        self._lines = len(lines) if lines[-1] == b"" else MOST_LINES
+        for name, value in self._newest(lines).items():
             try:
                 checked = self._checked({name: value})
                 _merge(*self._layers({**self._changed, **checked}))
@@ -230,6 +249,18 @@ class LiveSettings:
                 log.warning("%s: %s is left out: %s", self.path, name, error)
             else:
                 self._changed |= checked
+
+    def _newest(self, lines: list[bytes]) -> dict[str, Any]:
+        for line in reversed(lines):
+            try:
+                kept = json.loads(line)
+            except ValueError:
+                if line:
+                    log.warning("%s: a line that cannot be read is left out", self.path)
+                continue
+            if isinstance(kept, dict):
+                return kept
+        return {}
 
 
 def _merge(*layers: Layer) -> dict[str, Any]:

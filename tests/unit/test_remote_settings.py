@@ -267,3 +267,22 @@ def test_setting_what_is_set_already_changes_nothing(bench):
     bench.settings.change({"step_um": 50.0})
     bench.settings.change({"step_um": 50.0})
     assert bench.changes == 1
+
+
+def test_a_torn_line_is_left_out_and_never_appended_to(bench):
+    bench.settings.change({"step_um": 40.0})
+    with bench.settings.path.open("ab") as file:
+        file.write(b'{"step_um": 9')
+    again = bench.again()
+    assert again.report().step_um == 40.0
+    again.change({"settle_s": 0.7})
+    newest = bench.again().report()
+    assert (newest.step_um, newest.settle_s) == (40.0, 0.7)
+
+
+def test_the_file_does_not_grow_for_ever(bench, monkeypatch):
+    monkeypatch.setattr("rigd.remote.settings.MOST_LINES", 10)
+    for step_um in range(10, 60):
+        bench.settings.change({"step_um": float(step_um)})
+    assert len(bench.settings.path.read_bytes().splitlines()) <= 10
+    assert bench.again().report().step_um == 59.0
