@@ -20,7 +20,7 @@ from drivers.grbl.protocol import Banner, Failure, LineSplitter, Message, Noise,
 
 log = logging.getLogger(__name__)
 
-ASK_AGAIN_S = 0.2
+ASK_AGAIN_S = 0.1
 """A `?` that is not answered by then is lost, or the controller is busy: it may be asked again."""
 ANSWER_LIMIT_S = 0.9
 """A controller that does not report within this is not there."""

@@ -49,8 +49,12 @@ class Port:
     def close(self) -> None:
         """Let go of the port. Idempotent."""
         if self._serial is not None:
+            # pyserial leaves a socket open whose other end has gone.
+            inner = getattr(self._serial, "_socket", None)
             with contextlib.suppress(*self._failures):
                 self._serial.close()
+            if inner is not None:
+                inner.close()
 
     def read(self) -> bytes:
         """What has come, after at most `READ_WAIT_S`. Raises `Unplugged`."""

@@ -22,6 +22,8 @@ class Bench:
     def __init__(self, folder: Path, kit: Kit | None = None, **wire: float) -> None:
         self._stack = ExitStack()
         link = folder / "grbl"
+        self.motions = 0
+        """How many a test makes."""
         self.emulator: GrblEmulator
         self.rail: GrblRail
         self.emulator, self.rail = emulated(kit or Kit(), link, SystemClock(), self._stack, **wire)

@@ -8,7 +8,11 @@ from drivers.base import DriverError
 from tests.emulators.grbl_rails import GRBL, Kit
 from tests.fault._grbl import Bench
 
-MOTIONS = 10_000
+MOTIONS = {
+    "grbl, finer than its reports": 10_000,
+    "grbl": 2000,
+    "grbl, work positions in inches, home at the other end": 2000,
+}
 QUICK = {25: 30_000.0, 24: 3000.0, 110: 24_000.0, 120: 8000.0}
 
 
@@ -16,11 +20,10 @@ def quick(kit: Kit) -> Kit:
     return Kit(QUICK | kit.settings, {**kit.options}, kit.firmware, kit.wire)
 
 
-@pytest.fixture(
-    params=["grbl, finer than its reports", "grbl", "grbl, work positions in inches, home at the other end"]
-)
+@pytest.fixture(params=MOTIONS)
 def bench(request, tmp_path):
     bench = Bench(tmp_path, quick(GRBL[request.param]), speed=30.0)
+    bench.motions = MOTIONS[request.param]
     yield bench
     bench.close()
 
@@ -32,7 +35,7 @@ def test_after_random_motions_stops_and_cancels_the_counts_agree(bench):
     able = rail.capabilities
     last = int(8000 / able.microstep_um)
     stopped = 0
-    for number in range(MOTIONS // 3):
+    for number in range(bench.motions):
         position = rail.poll().position
         far = chance.random() < 0.1
         target = chance.randrange(last) if far else max(0, min(last, position + chance.randrange(-300, 300)))
@@ -51,7 +54,7 @@ def test_after_random_motions_stops_and_cancels_the_counts_agree(bench):
         assert status.alarm is None
         assert status.position == emulator.true_steps(), f"motion {number}"
         assert stop or status.position == target
-    assert stopped > MOTIONS // 10
+    assert stopped > bench.motions // 4
 
 
 def test_halts_and_releases_leave_nothing_known(bench):
