@@ -249,7 +249,7 @@ async def fifty(folder: Path, port: int) -> dict:
             await rig.goto(1000.0)
         modes = {rig.config.rig.id: (str(rig.state.mode), rig.state.position) for rig in rigs}
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "rigd.ctl", "--url", f"mqtt://{HOST}:{port}", "--json", "rigs"),
+            *(sys.executable, "-m", "rigd.ctl", "rigs", "--url", f"mqtt://{HOST}:{port}", "--json"),
             stdout=asyncio.subprocess.PIPE,
         )
         answer = json.loads((await process.communicate())[0])
