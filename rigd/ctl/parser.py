@@ -8,12 +8,12 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 import rigd
 from rigd.ctl.exits import EPILOG, Exit
 from rigd.ctl.failures import explained
+from rigd.ctl.options import everywhere
 from rigd.ctl.words import length_um
 
 DESCRIPTION = """\
@@ -73,6 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"rigctl {rigd.__version__}")
+    everywhere(parser, first=True)
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for add in (_looking, _motion, _stacks, _settings, _leases, _others):
         add(commands)
@@ -91,36 +92,7 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(handler=f"rigd.ctl.{handler}")
-    where = parser.add_argument_group("which rig")
-    where.add_argument("--url", help="its address; default: $RIGD_URL, else the only rig there is")
-    where.add_argument("--rig", metavar="ID", help="this one of several")
-    where.add_argument(
-        "--credentials",
-        type=Path,
-        metavar="FILE",
-        help="two lines, `username: ...` and `password: ...`; default: $RIGD_CREDENTIALS",
-    )
-    where.add_argument(
-        "--ca", type=Path, metavar="FILE", help="certificates to trust, for mqtts; default: $RIGD_CA"
-    )
-    where.add_argument(
-        "--cert", type=Path, metavar="FILE", help="own certificate, for mqtts; default: $RIGD_CERT"
-    )
-    where.add_argument("--key", type=Path, metavar="FILE", help="its private key; default: $RIGD_KEY")
-    parser.add_argument(
-        "--lease", metavar="TOKEN", help="token of the lease that you hold; default: $RIGD_LEASE"
-    )
-    parser.add_argument(
-        "--timeout",
-        type=float,
-        default=10.0,
-        metavar="SECONDS",
-        help="how long to wait for an answer (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print JSON, one object, and nothing else on standard output"
-    )
-    parser.add_argument("-v", "--verbose", action="count", default=0, help="say more; twice: everything")
+    everywhere(parser)
     return parser
 
 

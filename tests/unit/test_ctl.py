@@ -100,6 +100,23 @@ def test_every_command_explains_itself(name, capsys):
     assert "examples:" in text
 
 
+@pytest.mark.parametrize(
+    "order", ["{options} status", "status {options}", "--json status --url=unix:/x --timeout 3"]
+)
+def test_options_stand_before_the_command_or_after_it(order):
+    options = make_parser().parse_args(order.format(options="--json --url unix:/x --timeout 3").split())
+    assert (options.command, options.json, options.url, options.timeout) == ("status", True, "unix:/x", 3)
+    assert options.lease is None
+    assert options.verbose == 0
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "0", "soon"])
+def test_a_time_that_nobody_can_wait_is_refused(seconds, capsys):
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["status", f"--timeout={seconds}"])
+    assert "is no time" in capsys.readouterr().err
+
+
 def test_no_command_is_missing_from_this_file():
     (commands,) = [action for action in make_parser()._actions if action.dest == "command"]
     assert set(commands.choices) == set(COMMANDS)
