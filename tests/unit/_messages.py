@@ -1,146 +1,131 @@
-"""Samples of everything that a rig says, the sparse as well as the full."""
+"""Messages as nobody should send them, and as somebody does: right ones, right ones with something broken in them, and noise."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from dataclasses import dataclass
+from typing import Any
 
-from rigd.messages import base, events, reports, verbs
+from hypothesis import strategies as st
 
-NOW = datetime(2026, 5, 4, 12, 30, 15, 250_000, tzinfo=UTC)
-STAMP = {"boot_id": "b0", "seq": 7, "time": NOW}
-REFUSAL = base.Error(code=base.ErrorCode.OUT_OF_LIMITS, message="beyond the end", field="params.position_um")
+from rigd.messages.base import MAX_PAYLOAD_BYTES
+from rigd.messages.verbs import SETTINGS, VERBS
 
-INFO = reports.Info(
-    rig="bench-1",
-    name="Bench",
-    contract=base.CONTRACT,
-    version="0.1.0",
-    config_hash="c0ffee",
-    rail=reports.RailInfo(
-        name="sim",
-        travel_um=50_000,
-        microstep_um=0.3125,
-        max_speed_um_per_s=10_000,
-        backlash_um=5,
-        can_release=True,
-    ),
-    camera=reports.CameraInfo(name="sim", width=640, height=480, suffix=".jpg", exposure_s=0.1),
-    light=True,
-    limits=reports.Limits(
-        min_um=0, max_um=50_000, jog_max_um=2_000, jog_speed_um_per_s=500, jog_hold_max_s=5
-    ),
-    verbs=list(verbs.VERBS),
-    settings=list(verbs.SETTINGS),
-    profiles=["fine", "fast"],
+TRANSACTIONS = st.sampled_from(["a", "b", "c", "d"])
+LENGTHS = (
+    st.sampled_from([0, 0.5, 100, 1500, 2000, 5000, 19999.9, 20000, 20001, 1e7, -100, -5000]) | st.floats()
 )
-BIRTH = reports.Birth(boot_id="b0", version="0.1.0", contract=base.CONTRACT, started=NOW)
+COUNTS = st.sampled_from([2, 3, 0, -1, 10**6]) | st.integers()
+WORDS = st.sampled_from(["ring", "fine", "near_to_far", "stay", "..", "", "PRESS", "a" * 70]) | st.text(
+    max_size=8
+)
+PARAMS: dict[str, st.SearchStrategy[Any]] = {
+    "position_um": LENGTHS,
+    "distance_um": LENGTHS,
+    "near_um": LENGTHS,
+    "far_um": LENGTHS,
+    "step_um": LENGTHS,
+    "jog_um": LENGTHS,
+    "frames": COUNTS,
+    "margin_frames": COUNTS,
+    "hold_s": st.sampled_from([0.1, 1, 5, 50]),
+    "ttl_s": st.sampled_from([1, 10, 5000]),
+    "settle_s": st.sampled_from([0, 0.2, 500, 601]),
+    "seconds": st.sampled_from([0.5, 3, 61]),
+    "nudge": st.sampled_from(["toward", "away", "up"]),
+    "force": st.booleans(),
+    "value": LENGTHS | COUNTS | WORDS | st.none(),
+}
+"""Values that a parameter of this name may have, and some that it may not; every other is a word."""
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
 
-_LOST = reports.Rail(homed=False, position_um=None, moving=False)
-_FOUND = reports.Rail(homed=True, position_um=1234.5, target_um=1300, moving=True)
-_SESSION = reports.SessionNow(id="s-1", name="beetle", phase="moving", frame=3, frames=12, eta_s=33.25)
-UNHOMED = reports.State(**STAMP, mode="unhomed", rail=_LOST)
-CAPTURING = reports.State(
-    **STAMP, mode="capturing", rail=_FOUND, session=_SESSION, last_settle_s=0.31, last_error="é" * 300
-)
-STARTING = reports.State(
-    **STAMP,
-    mode="capturing",
-    rail=_FOUND,
-    session=reports.SessionNow(id="s-1", name="beetle", phase="starting", frame=0, frames=0),
-)
-FAULT = reports.State(
-    **STAMP,
-    mode="fault",
-    rail=_LOST,
-    fault=reports.Fault(code="stall", message="it does not move", next_step="look at it"),
-    lease=reports.LeaseNow(holder="me", expires=NOW),
-    camera_connected=False,
-)
-ESTOPPED = reports.State(**STAMP, mode="estopped", rail=_LOST)
-STATES = (UNHOMED, CAPTURING, STARTING, FAULT, ESTOPPED)
 
-_HELD_BACK = reports.ThrottlingNow(
-    under_voltage=True, frequency_capped=False, throttled=True, soft_temperature_limit=False
-)
-NO_PI = reports.Health(time=NOW, uptime_s=1)
-PI = reports.Health(
-    time=NOW,
-    uptime_s=3600.5,
-    throttling=reports.Throttling(now=_HELD_BACK, since_boot=_HELD_BACK),
-    temperature_c=55.5,
-    disk_free_bytes=12_345_678_901,
-    memory_available_bytes=1,
-    memory_used_bytes=2,
-    loop_lag_s=0.01,
-    loop_lag_p99_s=0.002,
-)
-HEALTHS = (NO_PI, PI)
+@dataclass(frozen=True)
+class Message:
+    """One message, on a topic below the rig's own."""
 
-BARE = reports.Settings(settle_s=0.3, end="return", jog_um=100)
-ALL = reports.Settings(near_um=1, frames="all", settle_s=0.3, end="return", jog_um=100)
-STEPPED = reports.Settings(
-    near_um=1,
-    far_um=2000,
-    step_um=12.5,
-    margin_frames=2,
-    settle_s=0.5,
-    end="park",
-    profile="fine",
-    jog_um=50,
-    changed=["step_um"],
-)
-COUNTED = STEPPED.model_copy(update={"step_um": None, "frames": 40})
-SETTINGS = (BARE, ALL, STEPPED, COUNTED)
+    topic: str
+    payload: bytes
+    retained: bool = False
+    redelivered: bool = False
 
-FRAME = reports.Frame(
-    seq=9,
-    time=NOW,
-    session="s-1",
-    index=3,
-    frames=12,
-    file="frames/000003.jpg",
-    bytes=1000,
-    sha256="00" * 32,
-    position_um=1234.5,
-    asked_um=1234.6,
-    moved_s=1.0,
-    settled_s=1.3,
-    start_s=1.31,
-    end_s=1.41,
-    settle_s=0.31,
-    metrics={"sharpness": 3.5},
-    settings={"exposure_s": 0.1, "gain": None},
-)
-SUMMARY = reports.Summary(
-    session="s-1",
-    name="beetle",
-    outcome="complete",
-    created="2026-05-04T12:30:15Z",
-    frames=12,
-    planned=12,
-    rejected=1,
-    files=20,
-)
-META = reports.PreviewMeta(frames=0, total=0, width=640, height=480, bytes=9000, sha256="00" * 32, time=NOW)
-OK = reports.Reply(transaction="t-1", verb="home", status="accepted", time=NOW)
-REFUSED = reports.Reply(verb="goto", status="error", error=REFUSAL, time=NOW)
 
-EVENTS: tuple[events.Event, ...] = (
-    events.ActionFinished(**STAMP, verb="home", transaction="t-1", status="ok"),
-    events.ActionFinished(**STAMP, verb="goto", status="error", error=REFUSAL),
-    events.CommandRefused(**STAMP, topic="request/goto", error=REFUSAL),
-    events.SessionBegun(**STAMP, session="s-1", name="beetle", frames=12),
-    events.SessionPaused(**STAMP, session="s-1", why="asked to", frame=3, frames=12),
-    events.SessionResumed(**STAMP, session="s-1", frame=3, frames=12),
-    events.SessionFinished(**STAMP, session="s-1", outcome="complete", frame=12, frames=12),
-    events.SessionFused(**STAMP, session="s-1", ok=True, files=["fused.tif"]),
-    events.FrameRetried(**STAMP, session="s-1", index=3, reason="black"),
-    events.FaultRaised(**STAMP, code="stall", message="it does not move", next_step="look at it"),
-    events.FaultCleared(**STAMP),
-    events.EStopped(**STAMP, why="switch"),
-    events.LeaseChanged(**STAMP, change="taken", holder="me"),
-)
-SAID: tuple[base.Outward, ...] = (
-    INFO, BIRTH, *STATES, *HEALTHS, *SETTINGS, FRAME, SUMMARY, META, OK, REFUSED, *EVENTS,
-)  # fmt: skip
-"""At least one of everything that is published as JSON."""
+def _params(names: list[str]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional={name: PARAMS.get(name, WORDS) for name in names})
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Message:
+    """A request as the contract has it, if not always with good values."""
+    # A seldom-used verb must not be as likely as the ones that move something.
+    moving = st.sampled_from(
+        ["home", "home", "goto", "jog", "session.start", "stop", "lease.take", "settings"]
+    )
+    verb = draw(moving | st.sampled_from(sorted(VERBS)))
+    envelope: dict[str, Any] = {"params": draw(_params(list(VERBS[verb].params.model_fields)))}
+    if verb == "session.start" and draw(st.booleans()):
+        envelope["params"] = {"frames": 2, "end": draw(st.sampled_from(["stay", "return"]))}
+    if draw(st.booleans()):
+        envelope["transaction"] = draw(TRANSACTIONS)
+    if draw(st.integers(0, 5)) == 0:
+        envelope["lease"] = draw(WORDS)
+    if draw(st.integers(0, 5)) == 0:
+        envelope["expect"] = {"mode": draw(st.sampled_from(["idle", "unhomed", "paused"]))}
+    if draw(st.integers(0, 8)) == 0:
+        moments = ["2026-01-01T00:17:00Z", "2026-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", 1e18, "x"]
+        envelope["not_after"] = draw(st.sampled_from(moments))
+    return Message(f"request/{verb}", json.dumps(envelope).encode())
+
+
+@st.composite
+def plain(draw: st.DrawFn) -> Message:
+    """A plain value on some topic."""
+    topics = [*(f"request/{verb}" for verb in VERBS), *(f"set/{name}" for name in SETTINGS)]
+    value = draw(LENGTHS | COUNTS | WORDS | st.just("PRESS") | st.none())
+    text = value if isinstance(value, str) and draw(st.booleans()) else json.dumps(value)
+    return Message(draw(st.sampled_from(topics)), text.encode())
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> Message:
+    """A right one with something broken in it."""
+    message = draw(requests() | plain())
+    payload = bytearray(message.payload)
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(payload)))
+        kind = draw(st.sampled_from(["cut", "flip", "insert", "double", "grow"]))
+        if kind == "cut":
+            del payload[at:]
+        elif kind == "flip" and at < len(payload):
+            payload[at] ^= 1 << draw(st.integers(0, 7))
+        elif kind == "insert":
+            payload[at:at] = draw(st.binary(min_size=1, max_size=4))
+        elif kind == "double":
+            payload[at:at] = payload[at : at + 30]
+        elif kind == "grow" and draw(st.integers(0, 20)) == 0:
+            payload.extend(b" " * MAX_PAYLOAD_BYTES)
+    return Message(message.topic, bytes(payload))
+
+
+def noise() -> st.SearchStrategy[Message]:
+    """Bytes and JSON that are nothing, on topics that may be none."""
+    known = st.sampled_from([*(f"request/{verb}" for verb in VERBS), *(f"set/{name}" for name in SETTINGS)])
+    loose = st.sampled_from(["request/", "set/", "request/homme", "set/colour", "state"]) | st.text(
+        max_size=12
+    )
+    payload = st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode())
+    return st.builds(Message, known | loose.filter(lambda topic: topic != "estop"), payload)
+
+
+@st.composite
+def messages(draw: st.DrawFn, estop: bool = True) -> Message:
+    """Any of them, now and then kept by the broker or delivered again."""
+    message = draw(st.one_of(requests(), requests(), plain(), mutated(), noise()))
+    if estop and draw(st.integers(0, 30)) == 0:
+        message = Message("estop", draw(st.binary(max_size=20)))
+    flag = draw(st.integers(0, 12))
+    return Message(message.topic, message.payload, retained=flag == 0, redelivered=flag == 1)
