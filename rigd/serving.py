@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Coroutine
@@ -12,9 +14,10 @@ from pathlib import Path
 
 from drivers.clock import Clock
 from rigd.app import Rig, Tie
+from rigd.config import RigConfig
 from rigd.health import LoopLag, LoopLagMeter
 from rigd.homeassistant.announcer import Announcer
-from rigd.local import LocalServer, socket_path
+from rigd.local import LocalServer, SocketError, socket_path
 from rigd.mqtt.adapter import MqttAdapter
 from rigd.remote.bus import Switchboard
 from rigd.remote.desk import Desk
@@ -24,6 +27,8 @@ from rigd.remote.reporter import Reporter
 from rigd.remote.settings import LiveSettings
 from rigd.remote.status import Status
 from rigd.remote.vitals import Counts
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +95,33 @@ async def reachable(rig: Rig, clock: Clock) -> AsyncIterator[Reach]:
             mqtt.extra[announcer.status_topic] = announcer.on_status
             if not config.homeassistant.enabled:
                 mqtt.on_up.append(announcer.remove)
-        socket = None
         await leaving.enter_async_context(
             _running(status.serve(), desk.serve(), LoopLagMeter(lag, clock).serve())
         )
-        if config.remote.local:
-            socket = socket_path(config.rig.id, config.remote.socket, config.service.state, os.environ)
-            await leaving.enter_async_context(LocalServer(socket, config.rig.id, desk, switchboard))
+        socket = await _on_a_socket(config, desk, switchboard, leaving)
         if mqtt is not None:
             await leaving.enter_async_context(mqtt)
         yield Reach(boot_id, switchboard, reporter, status, desk, mqtt, socket)
         # What is still to be said of the last session is said while somebody can hear it.
         await status.drained()
+
+
+async def _on_a_socket(
+    config: RigConfig, desk: Desk, switchboard: Switchboard, leaving: AsyncExitStack
+) -> Path | None:
+    """Listen on this machine, too, where that is wanted; where the socket is."""
+    if not config.remote.local:
+        return None
+    path = socket_path(config.rig.id, config.remote.socket, config.service.state, os.environ)
+    try:
+        await leaving.enter_async_context(LocalServer(path, config.rig.id, desk, switchboard))
+    except SocketError as error:
+        # That nobody asked for just this path is no reason for a rig to stay away.
+        if error.errno != errno.ENAMETOOLONG or config.remote.socket is not None:
+            raise
+        log.warning("no socket for rigctl on this machine: %s", error)
+        return None
+    return path
 
 
 @asynccontextmanager

@@ -253,14 +253,14 @@ async def fifty(folder: Path, port: int) -> dict:
             stdout=asyncio.subprocess.PIPE,
         )
         answer = json.loads((await process.communicate())[0])
-        shown = {row["rig"]: row for row in answer["data"]}
+        shown = {row["rig"]: row["state"] for row in answer["rigs"] if row["online"] and row["state"]}
         microstep_um = rigs[0].parts.rail.capabilities.microstep_um
         right = [
             name
             for name, (mode, position) in modes.items()
             if name in shown
             and shown[name]["mode"] == mode
-            and shown[name]["position_um"] == position * microstep_um
+            and shown[name]["rail"]["position_um"] == position * microstep_um
         ]
         figures |= {"seen by rigctl": len(shown), "states right": len(right)}
     counted.close()
