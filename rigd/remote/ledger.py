@@ -174,7 +174,9 @@ class Ledger:
     def _turn_over(self) -> None:
         """The file is full: it becomes the old one, and the old one goes."""
         try:
-            self.path.replace(self._old)
+            # To rename over a file that is there makes some file systems wait for the disk.
+            self._old.unlink(missing_ok=True)
+            self.path.rename(self._old)
             fresh = self._open()
         except OSError as error:
             log.warning("%s grows beyond its bounds: %s", self.path, error)
