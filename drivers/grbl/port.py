@@ -10,7 +10,7 @@ import errno
 import termios
 from typing import Any
 
-from drivers.base import DriverError, Unplugged
+from drivers.base import DriverError, DriverNotAvailable, Unplugged
 
 READ_WAIT_S = 0.02
 """How long a read waits for a byte: also how soon the reader looks at its clock."""
@@ -32,9 +32,11 @@ class Port:
         self._serial: Any = None
 
     def open(self) -> None:
-        """Take the port. Raises `DriverError`: not there, not allowed, in use."""
-        import serial  # noqa: PLC0415  (a config can be checked where pyserial is not installed)
-
+        """Take the port. Raises `DriverError`: not there, not allowed, in use; `DriverNotAvailable` without pyserial."""
+        try:
+            import serial  # noqa: PLC0415  (a config can be checked where pyserial is not installed)
+        except ImportError as error:
+            raise DriverNotAvailable("rail", "grbl", f"{error} (install pyserial)") from error
         self._failures = (OSError, serial.SerialException, termios.error, TypeError, ValueError)
         url = self._address()
         lock: dict[str, Any] = {} if url.startswith("socket:") else {"exclusive": True}

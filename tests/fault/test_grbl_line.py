@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import threading
 
 import pytest
 
@@ -232,7 +233,7 @@ def test_homing_that_takes_too_long(tmp_path):
 def test_another_firmware(tmp_path, monkeypatch, dialect, words):
     monkeypatch.setattr("drivers.grbl.conversation.BOOT_LIMIT_S", 0.5)
     monkeypatch.setattr("drivers.grbl.conversation.KNOCK_S", 0.2)
-    bench = Bench(tmp_path, Kit(firmware={"dialect": dialect}, wire={"resets_on_open": True}))
+    bench = Bench(tmp_path, Kit(firmware={"dialect": dialect}, wire={"resets_on_open": True, "boot_s": 0.1}))
     try:
         with pytest.raises(DriverError, match=words):
             bench.rail.open()
@@ -261,3 +262,25 @@ def test_one_program_at_a_time(homed, tmp_path):
         other.open()
     homed.rail.start_move(200)
     assert homed.rest().position == 200
+
+
+@pytest.mark.parametrize(("verb", "byte"), [("stop", b"\x85"), ("halt", b"\x18")])
+def test_a_stop_does_not_wait_for_an_answer_that_does_not_come(homed, verb, byte):
+    """The verb under way waits on its own thread; stop and halt are on the wire before it gives up."""
+    homed.emulator.faults.mute = True
+
+    def move():
+        with contextlib.suppress(DriverError):
+            homed.rail.start_move(60_000)
+
+    moving = threading.Thread(target=move, daemon=True)
+    moving.start()
+    while b"$J=" not in homed.emulator.received:
+        homed.rail._clock.wait_until(homed.rail._clock.now() + 0.001)
+    getattr(homed.rail, verb)()
+    while byte not in homed.emulator.received.split(b"$J=")[-1]:
+        assert moving.is_alive()
+    assert moving.is_alive()
+    homed.emulator.faults.mute = False
+    moving.join(20)
+    assert not moving.is_alive()

@@ -28,21 +28,27 @@ def photographs(tmp_path):
     return folder
 
 
+def written(folder, photographs, port, kit):
+    """A config of this rig; its path."""
+    lines = "\n".join(f"  {key}: {json.dumps(value)}" for key, value in (OPTIONS | kit.options).items())
+    config = folder / "rig.yaml"
+    config.write_text(
+        f"rig: {{id: bench}}\nrail:\n  driver: grbl\n  port: {port}\n{lines}\n"
+        f"camera: {{driver: replay, folder: {photographs}, first_um: {FIRST_UM}, step_um: {STEP_UM}, transfer_s: 0}}\n"
+        f"plan: {{near_um: {FIRST_UM}, step_um: {STEP_UM}, frames: {FRAMES}}}\n"
+        "limits: {max_um: 50000}\nsettle: {fixed_s: 0.01}\nfinish: {enabled: false}\n"
+        f"storage: {{sessions: {folder / 'sessions'}}}\nservice: {{state: {folder / 'state'}}}\n"
+    )
+    return str(config)
+
+
 @pytest.mark.parametrize("name", ["grbl, finer than its reports", "FluidNC"])
 def test_a_stack_on_an_emulated_controller(tmp_path, photographs, capsys, name):
     kit = GRBL[name]
     with ExitStack() as stack:
         emulator, _ = emulated(kit, tmp_path / "grbl", SystemClock(), stack, speed=3.0)
-        lines = "\n".join(f"  {key}: {json.dumps(value)}" for key, value in (OPTIONS | kit.options).items())
-        config = tmp_path / "rig.yaml"
-        config.write_text(
-            f"rig: {{id: bench}}\nrail:\n  driver: grbl\n  port: {emulator.port}\n{lines}\n"
-            f"camera: {{driver: replay, folder: {photographs}, first_um: {FIRST_UM}, step_um: {STEP_UM}, transfer_s: 0}}\n"
-            f"plan: {{near_um: {FIRST_UM}, step_um: {STEP_UM}, frames: {FRAMES}}}\n"
-            "limits: {max_um: 50000}\nsettle: {fixed_s: 0.01}\nfinish: {enabled: false}\n"
-            f"storage: {{sessions: {tmp_path / 'sessions'}}}\nservice: {{state: {tmp_path / 'state'}}}\n"
-        )
-        code = run_command_line(["capture", "--config", str(config), "--json"])
+        config = written(tmp_path, photographs, emulator.port, kit)
+        code = run_command_line(["capture", "--config", config, "--json"])
         said = json.loads(capsys.readouterr().out)
         assert (code, said["ok"]) == (Exit.DONE, True)
         assert emulator.firmware.state == "Idle"
@@ -52,3 +58,24 @@ def test_a_stack_on_an_emulated_controller(tmp_path, photographs, capsys, name):
     assert len(moves) >= FRAMES
     for frame, path in enumerate(sorted((session.path / "frames").glob("*.jpg"))):
         assert path.read_bytes() == (photographs / f"{frame}.jpg").read_bytes()
+
+
+def test_a_plug_pulled_in_the_middle_and_put_back(tmp_path, photographs, capsys):
+    """The stack stops as a failure of hardware, and resumes."""
+    kit = GRBL["grbl"]
+    with ExitStack() as stack:
+        emulator, _ = emulated(kit, tmp_path / "grbl", SystemClock(), stack, speed=3.0)
+        config = written(tmp_path, photographs, emulator.port, kit)
+        fifth_mm = 1.0 + (FIRST_UM + 4 * STEP_UM) / 1000
+        emulator.faults.unplug_at = f"X-{fifth_mm:.6f}".encode()
+        assert run_command_line(["capture", "--config", config, "--json"]) == Exit.HARDWARE
+        said = json.loads(capsys.readouterr().out)
+        assert "unplugged" in said["error"]
+        assert emulator.port in said["error"]
+        (session,) = survey(tmp_path / "sessions")
+        assert session.unfinished
+        assert session.frames == 4
+        emulator.plug()
+        assert run_command_line(["resume", str(session.path), "--json"]) == Exit.DONE
+    (session,) = survey(tmp_path / "sessions")
+    assert (session.outcome, session.frames) == ("complete", FRAMES)

@@ -1,12 +1,13 @@
 """What is stored on a controller against what the config says: read, compared, written on request, on the wire."""
 
 import json
+import sys
 from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
 
-from drivers.base import AlarmResponse, DriverError
+from drivers.base import AlarmResponse, DriverError, DriverNotAvailable
 from drivers.clock import SystemClock
 from drivers.grbl import firmware, port, settings
 from drivers.grbl.options import GrblOptions
@@ -192,6 +193,12 @@ def test_none_or_several_are_named(monkeypatch, ports, words):
     monkeypatch.setattr("serial.tools.list_ports.comports", lambda: ports)
     with pytest.raises(DriverError, match=words):
         port.usb_device("usb:1a86:7523")
+
+
+def test_without_pyserial_it_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "serial", None)
+    with pytest.raises(DriverNotAvailable, match="pyserial"):
+        port.Port("/dev/ttyUSB0", 115_200).open()
 
 
 @pytest.mark.parametrize("name", ["/dev/serial/by-id/no-such-board", "socket:127.0.0.1:1"])
