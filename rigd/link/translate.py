@@ -6,12 +6,14 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from rigd.link.endpoint import Endpoint, Packet, Received, Spoken
+from rigd.link.incoming import Properties as Incoming
+from rigd.link.incoming import Reader
 
 WINDOW_PACKETS, WINDOW_BYTES = 20, 2 * 1024 * 1024
 """At most so much is under way: what a slow connection has not taken yet waits where the newest state replaces the old one."""
@@ -42,10 +44,10 @@ class Complaints(logging.Handler):
         self.last = record.getMessage().removeprefix("failed to receive on socket: ")
 
 
-def make_client(endpoint: Endpoint, speaks: Spoken, will: Packet | None, complaints: Complaints) -> Client:
+def make_client(endpoint: Endpoint, speaks: Spoken, will: Packet | None, complaints: Complaints) -> Reader:
     """A paho client for one connection, without callbacks."""
     five = speaks == "5"
-    client = Client(
+    client = Reader(
         CallbackAPIVersion.VERSION2,
         client_id=endpoint.client_id,
         clean_session=None if five else True,
@@ -104,19 +106,17 @@ def publish_properties(packet: Packet) -> Properties | None:
     return properties
 
 
-def received_from(message: MQTTMessage) -> Received:
+def received_from(message: MQTTMessage, properties: Incoming) -> Received:
     """A message as ours. Raises UnicodeDecodeError for a topic that is not UTF-8."""
-    properties = message.properties
-    correlation = getattr(properties, "CorrelationData", None)
     return Received(
         message.topic,
         bytes(message.payload),
         message.qos,
         retain=bool(message.retain),
         dup=bool(message.dup),
-        response_topic=getattr(properties, "ResponseTopic", None),
-        correlation=bytes(correlation) if correlation is not None else None,
-        content_type=getattr(properties, "ContentType", None),
-        expiry_s=getattr(properties, "MessageExpiryInterval", None),
-        user=dict(getattr(properties, "UserProperty", ())),
+        response_topic=properties.response_topic,
+        correlation=properties.correlation,
+        content_type=properties.content_type,
+        expiry_s=properties.expiry_s,
+        user=properties.user,
     )

@@ -357,7 +357,7 @@ class Wire:
 
     def _message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         try:
-            self._inbox.append(received_from(message))
+            self._inbox.append(received_from(message, self._client.incoming))
         except UnicodeDecodeError:
             log.warning("%s: a message whose topic is not UTF-8 is left aside", self._endpoint)
 
