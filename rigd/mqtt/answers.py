@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from rigd.messages import topics
 
 MAX_TOPIC = 1024
 """Characters of a response topic."""
+MAX_LEVELS = 100
+"""Its levels. Brokers bound them too, and not at the same number (mosquitto at 200): one that takes the request may take the answer
+for a malformed packet, and cut the rig off."""
+_UNFIT = re.compile(
+    "[+#\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(0x10000 * plane + 0xFFFE)}{chr(0x10000 * plane + 0xFFFF)}" for plane in range(17))
+    + "]"
+)
+"""Wildcards; and control and non-characters, for which a broker may end the connection (MQTT 5, section 1.5.4)."""
 CLIENTS = "clients"
 """Below `<base>/`: where those who command have topics of their own. No rig is called so."""
 
@@ -31,7 +42,9 @@ def refusal(topic: str, *, base: str, rig: str, discovery_prefix: str) -> str | 
     """
     if len(topic) > MAX_TOPIC:
         return f"longer than {MAX_TOPIC} characters"
-    if any(character in topic for character in "+#") or any(ord(character) < 0x20 for character in topic):
+    if topic.count("/") >= MAX_LEVELS:
+        return f"more than {MAX_LEVELS} levels"
+    if _UNFIT.search(topic):
         return "wildcards and control characters have no place in it"
     if topic.startswith("$"):
         return "topics that begin with $ are the broker's own"

@@ -13,7 +13,7 @@ from rigd.link import CredentialsError, Packet
 from rigd.machine import events as ev
 from rigd.messages import topics
 from rigd.mqtt.adapter import MqttAdapter
-from rigd.mqtt.answers import MAX_TOPIC, default_topic, refusal
+from rigd.mqtt.answers import MAX_LEVELS, MAX_TOPIC, default_topic, refusal
 from rigd.mqtt.endpoint import endpoint_of
 from rigd.remote.bus import Incoming, Outgoing, Switchboard
 from rigd.remote.reporter import Reporter
@@ -219,6 +219,8 @@ ALLOWED = [
     "lab/answers",
     "homeassistants/status",
     "x" * MAX_TOPIC,
+    "a/" * (MAX_LEVELS - 1) + "b",
+    "\ufeffé\ufffd\U0001f52c",
 ]
 FORBIDDEN = [
     "rigd/small/request/home",
@@ -239,6 +241,13 @@ FORBIDDEN = [
     "lab/#",
     "lab/\x00",
     "x" * (MAX_TOPIC + 1),
+    "a/" * MAX_LEVELS + "b",
+    "a\x7f",
+    "a\x85b",
+    "\ufdd0",
+    "\ufffe",
+    "\U0010ffff",
+    "\udc80",
 ]
 
 
