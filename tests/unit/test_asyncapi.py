@@ -13,7 +13,7 @@ from rigd.messages.asyncapi import camel, document_yaml
 from rigd.messages.contract import PUBLISHED
 from rigd.messages.events import EVENTS, Event
 from tests.asyncapi_check import AsyncApi
-from tests.unit import _messages as said
+from tests.unit import _samples as said
 from tests.unit._asyncapi import (
     BY_ADDRESS,
     CHANNELS,

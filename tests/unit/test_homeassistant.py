@@ -16,7 +16,7 @@ from rigd.messages.events import EVENTS
 from rigd.messages.verbs import SETTINGS, VERBS, Request, SettingsParams
 from rigd.remote.bus import Outgoing, Switchboard
 from tests.rigs import SMALL
-from tests.unit import _messages as said
+from tests.unit import _samples as said
 
 HERE = "lab/bench-1/"
 DOCUMENT = discovery(said.INFO, "lab", motion=True)
