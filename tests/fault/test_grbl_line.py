@@ -284,3 +284,42 @@ def test_a_stop_does_not_wait_for_an_answer_that_does_not_come(homed, verb, byte
     homed.emulator.faults.mute = False
     moving.join(20)
     assert not moving.is_alive()
+
+
+@pytest.mark.parametrize("verb", ["start_move", "start_jog", "start_home"])
+def test_a_halt_that_comes_before_the_motion_is_sent(homed, monkeypatch, verb):
+    """Once halted, nothing starts that was wanted before."""
+    pilot = homed.rail._pilot
+    wake = pilot.wake
+
+    def wake_and_halt(talk):
+        wake(talk)
+        homed.rail.halt()
+        homed.rail.poll()
+
+    monkeypatch.setattr(pilot, "wake", wake_and_halt)
+    if verb != "start_move":
+        homed.rail.halt()
+    before, pulses = len(homed.emulator.received), homed.emulator.pulses()
+    arguments = {"start_move": (9000,), "start_jog": (900, 500.0), "start_home": ()}[verb]
+    with contextlib.suppress(DriverError):
+        getattr(homed.rail, verb)(*arguments)
+    status = homed.rail.poll()
+    assert (status.moving, status.position, status.alarm) == (False, None, None)
+    assert b"$J" not in homed.emulator.received[before:]
+    assert b"$H" not in homed.emulator.received[before:]
+    assert homed.emulator.pulses() == pulses
+
+
+def test_settling_whose_answer_is_lost(tmp_path):
+    fine = GRBL["grbl, finer than its reports"]
+    bench = Bench(tmp_path, Kit(QUICK | fine.settings, fine.options | {"response_timeout_s": 0.2}), speed=5.0)
+    try:
+        bench.ready()
+        bench.rail.start_move(60_000)
+        bench.emulator.faults.swallow.append(b"ok")
+        bench.rail.stop()
+        assert "settling" in bench.trouble(bench.rest)
+        recover(bench)
+    finally:
+        bench.close()
