@@ -17,8 +17,9 @@ from rigd.health import HealthReader
 from rigd.machine import events as ev
 from rigd.machine.state import Mode, State
 from rigd.remote.status import Status
-from rigd.serving import reachable
+from rigd.serving import kept_in, reachable
 from rigd.session import Overview, SessionError, survey
+from rigd.sole import only_one
 from rigd.watchdog import Notifier, ProgressWatchdog, watchdog_interval_s
 
 log = logging.getLogger(__name__)
@@ -35,9 +36,15 @@ async def live(config: RigConfig) -> None:
     """The daemon's life, from opening the rig to leaving it safe after SIGTERM, SIGINT or SIGHUP.
 
     Raises:
+        AnotherDaemon: this rig is served already; no part of it was touched.
         OSError: the folder for what outlives a restart cannot be used, or another daemon serves this rig.
         DriverError: a driver cannot be made.
     """
+    with only_one(kept_in(config)):
+        await _live(config)
+
+
+async def _live(config: RigConfig) -> None:
     clock = SystemClock()
     notifier = Notifier.from_environ()
     watchdog = ProgressWatchdog(notifier, clock, watchdog_interval_s())

@@ -46,6 +46,11 @@ class Reach:
     """Where the rig listens on its own machine."""
 
 
+def kept_in(config: RigConfig) -> Path:
+    """The folder for what outlives a restart of this rig; another rig that is started in the same place has its own beside it."""
+    return config.service.state / config.rig.id
+
+
 @asynccontextmanager
 async def reachable(rig: Rig, clock: Clock) -> AsyncIterator[Reach]:
     """Take commands and tell what happens, over every way that the rig's config names, until the block is left.
@@ -59,7 +64,7 @@ async def reachable(rig: Rig, clock: Clock) -> AsyncIterator[Reach]:
     config, boot_id = rig.config, uuid.uuid4().hex
     switchboard = Switchboard()
     reporter = Reporter(switchboard, clock, boot_id)
-    settings = LiveSettings(config, config.service.state)
+    settings = LiveSettings(config, kept_in(config))
     leases = Leases(clock)
     lag = LoopLag()
     counts = Counts(
@@ -68,7 +73,7 @@ async def reachable(rig: Rig, clock: Clock) -> AsyncIterator[Reach]:
         dropped_events=lambda: mqtt.dropped if mqtt is not None else 0,
     )
     async with AsyncExitStack() as leaving:
-        ledger = await leaving.enter_async_context(Ledger(config.service.state, clock))
+        ledger = await leaving.enter_async_context(Ledger(kept_in(config), clock))
         status = Status(
             rig,
             switchboard,

@@ -172,7 +172,7 @@ class Service(Section):
     unfinished: Literal["report", "resume"] = "report"
     """What to do at start with a session that was not finished."""
     state: Path = Path("state")
-    """Folder for what outlives a restart: changed settings, commands acted on. Relative to where rigd is started."""
+    """Folder for what outlives a restart: changed settings, commands acted on; below it each rig has its own. Relative to where rigd is started."""
 
 
 class RigConfig(Section):

@@ -19,6 +19,10 @@ MODE = 0o660
 class SocketError(OSError):
     """The socket cannot be made; the text says what to do."""
 
+    def __str__(self) -> str:
+        """Without the number, which says nothing to whoever reads it."""
+        return f"{self.filename}: {self.strerror}"
+
 
 def socket_path(rig_id: str, configured: Path | None, state: Path, environ: Mapping[str, str]) -> Path:
     """Where a rig's socket belongs: as configured, else in the service's runtime folder, the user's, or `state`.
