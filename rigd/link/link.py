@@ -177,8 +177,7 @@ class Link:
             if self._endpoint.protocol == "5" or failure.kind not in {Kind.VERSION, Kind.HUNG_UP}:
                 raise
             reason = failure
-        # Brokers of old say that they do not know the version, or just hang up. Only the former is remembered: a broker that
-        # is being restarted behind a proxy hangs up too.
+        # Brokers of old say that they do not know the version, or just hang up.
         try:
             wire = await self._reach_in("3.1.1")
         except Failed as failure:
@@ -186,7 +185,18 @@ class Link:
                 raise reason from None
             raise
         self._only_old = reason.kind is Kind.VERSION
-        return wire
+        return wire if self._only_old else await self._newer_than(wire)
+
+    async def _newer_than(self, old: Wire) -> Wire:
+        """A broker that is being started behind a proxy, or whose way was dead, hangs up too: now that it is there, it is asked again."""
+        await old.hang_up(GOODBYE_S)
+        try:
+            return await self._reach_in("5")
+        except Failed as failure:
+            if failure.kind not in {Kind.VERSION, Kind.HUNG_UP}:
+                raise
+        self._only_old = True
+        return await self._reach_in("3.1.1")
 
     async def _reach_in(self, version: Spoken) -> Wire:
         wire = Wire(self._endpoint, version, will=self._will, on_message=self._received, on_done=self._settle)

@@ -178,11 +178,37 @@ def test_a_broker_that_speaks_only_3_1_1_is_spoken_to_in_that(broker, answer, su
     async def body():
         async with proxy(broker.port, refuse_v5=answer) as way, party(endpoint(way.port), "v/#") as rig:
             await rig.up()
-            assert (rig.link.speaks, rig.failures, way.accepted) == ("3.1.1", [], 2)
+            # One that only hangs up is asked again, once it is known to be there.
+            tries = 2 if sure else 4
+            assert (rig.link.speaks, rig.failures, way.accepted) == ("3.1.1", [], tries)
             way.cut()
             await rig.up(2)
-            # Only what a broker says in so many words is remembered: one that hangs up may be one that is just going down.
-            assert way.accepted == (3 if sure else 4)
+            assert (rig.link.speaks, way.accepted) == ("3.1.1", tries + 1)
+
+    going(body())
+
+
+def test_a_way_that_hangs_up_once_is_no_broker_of_old(broker):
+    """As a broker that is being started, or a way that was dead for a while."""
+
+    async def body():
+        async with proxy(broker.port, refuse_v5=b"") as way:
+            through = way._connect_through
+
+            async def relent(reader, writer):
+                way._refuse_v5 = b"" if way.accepted == 1 else None
+                await through(reader, writer)
+
+            way._connect_through = relent
+            will = text("v/will", "gone", retain=True)
+            async with party(endpoint(broker.port, "other"), "v/#") as other:
+                await other.up()
+                async with party(endpoint(way.port), "v/#", will=will) as rig:
+                    await rig.up()
+                    assert (rig.link.speaks, rig.link.losses, way.accepted) == ("5", 0, 3)
+                    rig.link.send(text("v/x", "1"))
+                    await other.hears("v/x")
+                    assert other.payloads("v/will") == []
 
     going(body())
 
