@@ -1,4 +1,4 @@
-"""What every driver is: five Protocols, one small family of errors, declared options, a registry of names.
+"""What every driver is: some Protocols, one small family of errors, declared options, a registry of names.
 
 This package knows no hardware and opens nothing. A driver's verbs are short (`start_move`, `poll`, `stop`); waiting
 belongs to the daemon. The one verb that blocks is `Camera.expose`, which returns when the shutter has closed, and the
@@ -17,20 +17,25 @@ from drivers.base.errors import (
     UnknownDriver,
     Unplugged,
 )
-from drivers.base.options import CameraOptions, NonNegative, Options, Positive, RailOptions
+from drivers.base.options import CameraOptions, NonNegative, Options, Positive, RailOptions, ShutterOptions
 from drivers.base.protocols import (
     Camera,
     CameraCapabilities,
     CameraSettings,
     Driver,
     Exposure,
+    FireableCamera,
+    Firing,
     FrameData,
     Light,
     Limit,
+    Motor,
+    MotorStatus,
     Rail,
     RailCapabilities,
     RailStatus,
     Shutter,
+    ShutterCapabilities,
     Switch,
 )
 
@@ -46,9 +51,13 @@ __all__ = [
     "DriverNotAvailable",
     "Entry",
     "Exposure",
+    "FireableCamera",
+    "Firing",
     "FrameData",
     "Light",
     "Limit",
+    "Motor",
+    "MotorStatus",
     "NoResponse",
     "NonNegative",
     "NotOpen",
@@ -59,6 +68,8 @@ __all__ = [
     "RailOptions",
     "RailStatus",
     "Shutter",
+    "ShutterCapabilities",
+    "ShutterOptions",
     "Switch",
     "TransferFailed",
     "UnknownDriver",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from drivers.base.protocols import CameraCapabilities, RailCapabilities
+from drivers.base.protocols import CameraCapabilities, RailCapabilities, ShutterCapabilities
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -30,6 +30,17 @@ class RailOptions(Options, ABC):
 class CameraOptions(Options, ABC):
     """Options of a camera, from which a plan can be checked before anything is opened."""
 
+    can_be_fired: ClassVar[bool] = False
+    """Whether the driver is a `FireableCamera`."""
+
     @abstractmethod
     def declared(self) -> CameraCapabilities | None:
         """The camera as its options describe it; None when only the opened camera can tell."""
+
+
+class ShutterOptions(Options, ABC):
+    """Options of a wired release."""
+
+    @abstractmethod
+    def declared(self) -> ShutterCapabilities:
+        """The release as its options describe it."""

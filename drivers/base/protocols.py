@@ -1,16 +1,17 @@
-"""The five Protocols that a rig is made of, and the frozen values that pass through them.
+"""The Protocols that a rig is made of, and the frozen values that pass through them.
 
 Units: lengths in micrometres, times in seconds on the injected monotonic clock (`drivers.clock`), rail positions in whole
 microsteps counted from home and growing toward the subject. Every `close()` is idempotent and leaves the part safe:
 motor released or held as it was asked, light off, shutter open to nobody.
 
-All verbs of one driver are called from one thread, except `Rail.stop`, `Rail.halt` and `Camera.cancel`, which may come
-from any thread at any time.
+All verbs of one driver are called from one thread, except `Rail.stop`, `Rail.halt`, `Camera.cancel` and `Shutter.cancel`,
+which may come from any thread at any time.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -71,6 +72,8 @@ class RailStatus:
     home_error: int | None = None
     """Counted position at which the home switch was met, before it was set to zero: drift and lost steps. None when
     nothing was counted before the last homing."""
+    warnings: tuple[str, ...] = ()
+    """In words, what is not as it should be and does not stop it: a hot driver, a coil that seems to be open."""
 
 
 @runtime_checkable
@@ -104,6 +107,42 @@ class Rail(Driver, Protocol):
 
     def release(self) -> None:
         """Switch the motor current off. The position is unknown afterwards, because the screw can turn by hand."""
+
+
+# -------------------------------------------------------------------------------------------------------------- motor
+
+
+@dataclass(frozen=True, slots=True)
+class MotorStatus:
+    """What a stepper driver chip says of itself."""
+
+    fault: str | None = None
+    """In words, when the motor was without its current or its settings, if only for a moment: steps may be lost."""
+    enabled: bool = True
+    """Whether the chip's enable pin lets it drive the motor now."""
+    warnings: tuple[str, ...] = ()
+    """In words, what does not stop it."""
+
+
+@runtime_checkable
+class Motor(Driver, Protocol):
+    """A stepper driver chip with a wire of its own, beside the controller that makes its steps.
+
+    It moves nothing. `open()` sets currents and microsteps and leaves the motor held with the current it runs with;
+    `drivers.attended` ties it to its rail.
+    """
+
+    def look(self) -> MotorStatus:
+        """What the chip says. Short. Raises `DriverError` when it cannot be asked."""
+
+    def restore(self) -> None:
+        """After a fault: forget it and set everything again. Raises `DriverError`, `AlarmResponse` when it persists."""
+
+    def home_begins(self) -> None:
+        """The rail is about to look for its end: report a stall, where that is how it finds it."""
+
+    def home_ends(self) -> None:
+        """The rail has found its end, or given up: everything as it was."""
 
 
 # ------------------------------------------------------------------------------------------------------------- camera
@@ -191,12 +230,59 @@ class Camera(Driver, Protocol):
 # ------------------------------------------------------------------------------------------- shutter, light and switch
 
 
+@dataclass(frozen=True, slots=True)
+class ShutterCapabilities:
+    """What a wired release is, as its options declare it."""
+
+    name: str
+    lead_s: float = 0.0
+    """From being asked to the shutter opening: half press, mirror, the camera's own lag."""
+    recycle_s: float = 0.0
+    """From the end of an exposure until the next may begin: a flash that charges."""
+    proves: bool = False
+    """Whether a contact of the camera says when the shutter was open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One exposure by a wired release, on the injected clock."""
+
+    start_s: float
+    """Earliest moment at which the shutter can have been open."""
+    end_s: float
+    """Latest such moment."""
+    proven: bool = False
+    """Whether the camera's sync contact said so; otherwise the times follow from when the release was pressed."""
+
+
 @runtime_checkable
 class Shutter(Driver, Protocol):
     """A wired release."""
 
-    def fire(self, exposure_s: float) -> None:
-        """Press the release for `exposure_s` and let go. Blocks for that long."""
+    @property
+    def capabilities(self) -> ShutterCapabilities:
+        """What this release is."""
+
+    def fire(self, exposure_s: float, not_before_s: float = 0.0) -> Firing:
+        """Expose for `exposure_s`, beginning at `not_before_s` or later; return when the shutter has closed.
+
+        Blocks. Raises `CameraTimeout` after `cancel()`, `DriverError` when there is proof that nothing was exposed.
+        """
+
+    def cancel(self) -> None:
+        """Let go of the release; a running `fire` raises `CameraTimeout`. Any thread."""
+
+
+@runtime_checkable
+class FireableCamera(Camera, Protocol):
+    """A camera that a wired release can fire; `drivers.fired` ties the two together."""
+
+    def expose_by(self, fire: Callable[[], Firing], position_um: float) -> Exposure:
+        """As `expose`, with a shutter that somebody else opens.
+
+        `fire` is called once, when the camera is ready for it, and returns when the shutter has closed. What it raises
+        goes through.
+        """
 
 
 @runtime_checkable

@@ -18,6 +18,8 @@ from drivers.base import (
     Positive,
     RailCapabilities,
     RailOptions,
+    ShutterCapabilities,
+    ShutterOptions,
 )
 
 Count = Annotated[int, Field(ge=0)]
@@ -247,8 +249,12 @@ class SimSwitchOptions(Options):
     """How long that lasts. None: for good."""
 
 
-class SimShutterOptions(Options):
+class SimShutterOptions(ShutterOptions):
     """A wired release that keeps a list of its presses."""
 
     max_exposure_s: Positive = 60.0
     """Longest press it accepts."""
+
+    def declared(self) -> ShutterCapabilities:
+        """A release without delay."""
+        return ShutterCapabilities("simulated release")

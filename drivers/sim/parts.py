@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from drivers.base import DriverError, NotOpen
+from drivers.base import CameraTimeout, DriverError, Firing, NotOpen, ShutterCapabilities
+from drivers.clock import Interrupt
 from drivers.registry import Context
 from drivers.sim.options import SimLightOptions, SimShutterOptions, SimSwitchOptions
 from drivers.sim.truth import LAMPS, Lamps
@@ -95,9 +96,15 @@ class SimShutter:
         self._options = options
         self._clock = context.clock
         self._open = False
+        self._interrupt = Interrupt()
         self.presses: deque[tuple[float, float]] = deque(maxlen=KEPT_PRESSES)
         self.held = False
         """Whether the release is pressed."""
+
+    @property
+    def capabilities(self) -> ShutterCapabilities:
+        """A release without delay."""
+        return self._options.declared()
 
     def open(self) -> None:
         """Take the release into use, not pressed."""
@@ -106,10 +113,15 @@ class SimShutter:
 
     def close(self) -> None:
         """Let go."""
-        self.held = False
         self._open = False
+        self._interrupt.set()
+        self.held = False
 
-    def fire(self, exposure_s: float) -> None:
+    def cancel(self) -> None:
+        """Let go early."""
+        self._interrupt.set()
+
+    def fire(self, exposure_s: float, not_before_s: float = 0.0) -> Firing:
         """Hold the release down for `exposure_s`."""
         if not self._open:
             raise NotOpen("sim shutter")
@@ -118,10 +130,18 @@ class SimShutter:
             raise DriverError(
                 "sim shutter", f"cannot expose for {exposure_s} s: more than 0, at most {limit} s"
             )
+        self._interrupt.clear()
+        asked_s = self._clock.now()
+        self._wait(not_before_s, asked_s)
         start_s = self._clock.now()
         self.held = True
         try:
-            self._clock.wait_until(start_s + exposure_s)
+            self._wait(start_s + exposure_s, asked_s)
         finally:
             self.held = False
             self.presses.append((start_s, self._clock.now()))
+        return Firing(start_s, start_s + exposure_s)
+
+    def _wait(self, until_s: float, asked_s: float) -> None:
+        if not self._clock.wait_until(until_s, self._interrupt):
+            raise CameraTimeout("sim shutter", self._clock.now() - asked_s)
