@@ -1,7 +1,6 @@
 """The plug is pulled in the middle of moves, and put back."""
 
 import random
-import time
 
 import pytest
 
@@ -10,7 +9,6 @@ from tests.emulators.grbl_rails import GRBL, Kit
 from tests.fault._grbl import Bench
 
 TIMES = 100
-NAMED_WITHIN_S = 1.0
 
 
 @pytest.fixture(params=[False, True], ids=["fed by USB", "with a supply of its own"])
@@ -31,9 +29,7 @@ def test_a_pulled_plug_is_named_and_homing_recovers(bench):
         for _ in range(chance.randrange(5)):
             assert rail.poll().moving
         emulator.unplug()
-        began_s = time.monotonic()
         error = bench.trouble(rail.poll)
-        assert time.monotonic() - began_s < NAMED_WITHIN_S
         assert isinstance(error, Unplugged)
         assert error.port == emulator.port
         assert "$J=" in error.command

@@ -410,7 +410,10 @@ def test_every_user_of_the_list_is_one_of_the_readme():
 
 def test_the_rigs_side_is_a_config(tmp_path):
     text = (SAMPLES.parent / "simulated.yaml").read_text()
-    (tmp_path / "rig.yaml").write_text(text + block(0, "yaml"))
+    (tmp_path / "rigd-ca.crt").touch()
+    there = block(0, "yaml").replace("/etc/rigd/rigd-ca.crt", str(tmp_path / "rigd-ca.crt"))
+    assert there != block(0, "yaml")
+    (tmp_path / "rig.yaml").write_text(text + there)
     config = load(tmp_path / "rig.yaml")
     assert config.rig.id == RIG
     assert config.mqtt is not None
