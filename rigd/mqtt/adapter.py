@@ -16,7 +16,7 @@ from rigd.link.link import Link
 from rigd.machine import events as ev
 from rigd.machine.kinds import Event
 from rigd.messages import topics
-from rigd.messages.base import Error, ErrorCode
+from rigd.messages.base import CONTRACT, Error, ErrorCode
 from rigd.messages.events import CommandRefused
 from rigd.messages.reports import Reply
 from rigd.mqtt.answers import default_topic, refusal
@@ -30,6 +30,11 @@ log = logging.getLogger(__name__)
 
 SOURCE = "mqtt"
 """What this way in is called."""
+ABOUT = {"contract": CONTRACT}
+"""User properties (MQTT 5) of all that a rig says: a reader knows how to read it before it does."""
+JSON, JPEG, TEXT = "application/json", "image/jpeg", "text/plain"
+ANSWER_S = 60
+"""Nobody waits for an answer any longer; a broker need not keep it."""
 
 
 class TakesCommands(Protocol):
@@ -159,11 +164,14 @@ class MqttAdapter:
             retain=message.retain,
             keep=message.keep,
             correlation=message.correlation,
+            content_type=_content_type(message.topic),
             expiry_s=message.expiry_s,
+            user=ABOUT,
         )
 
     def _availability(self, what: str) -> Packet:
-        return Packet(self._prefix + topics.AVAILABILITY, what.encode(), retain=True)
+        topic = self._prefix + topics.AVAILABILITY
+        return Packet(topic, what.encode(), retain=True, content_type=TEXT, user=ABOUT)
 
     # ------------------------------------------------------------------------------------------------------ from there to here
 
@@ -222,7 +230,16 @@ class MqttAdapter:
 
     def _answer(self, topic: str, correlation: bytes | None, payload: bytes) -> None:
         if self._link is not None:
-            self._link.send(Packet(topic, payload, keep=False, correlation=correlation))
+            answer = Packet(
+                topic,
+                payload,
+                keep=False,
+                correlation=correlation,
+                content_type=JSON,
+                expiry_s=ANSWER_S,
+                user=ABOUT,
+            )
+            self._link.send(answer)
 
     def _refuse(self, topic: str, received: Received, why: str, answer: Callable[[bytes], None]) -> None:
         """A request whose answer may not go where it says is not acted on: whoever sent it would wait in vain."""
@@ -238,3 +255,7 @@ class MqttAdapter:
         self._chatter.say("%s over %s refused: %s", clean(topic), SOURCE, error.message)
         if self._reporter is not None:
             self._reporter.event(CommandRefused, topic=clean(topic), transaction=transaction, error=error)
+
+
+def _content_type(topic: str) -> str:
+    return JPEG if topic == topics.PREVIEW_IMAGE else JSON

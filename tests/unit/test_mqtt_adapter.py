@@ -12,6 +12,7 @@ from rigd.config import load
 from rigd.link import CredentialsError, Packet
 from rigd.machine import events as ev
 from rigd.messages import topics
+from rigd.messages.base import CONTRACT
 from rigd.mqtt.adapter import MqttAdapter
 from rigd.mqtt.answers import MAX_LEVELS, MAX_TOPIC, default_topic, refusal
 from rigd.mqtt.endpoint import endpoint_of
@@ -158,6 +159,9 @@ def test_an_answer_goes_where_mqtt_5_says_and_else_to_the_rig_s_own_topic(broker
             if protocol == "5":
                 got = await user.hears("rigd/clients/user/answers", b"answer to request/ping")
                 assert got.correlation == b"\x07"
+                assert got.content_type == "application/json"
+                assert got.user == {"contract": CONTRACT}
+                assert got.expiry_s is not None
             else:
                 await user.hears("rigd/small/response/ping", b"answer to request/ping")
             assert len(user.received) == 1
