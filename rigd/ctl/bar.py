@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Columns
 
 from rigd.client import Progress
-from rigd.ctl.words import duration_text
+from rigd.ctl.words import duration_text, readable
 
 
 class Bar:
@@ -17,7 +17,7 @@ class Bar:
 
     def __init__(self) -> None:
         self._columns = Columns(
-            TextColumn("{task.description:18s}"),
+            TextColumn("{task.description:18s}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -43,12 +43,12 @@ class Bar:
         words = progress.phase if progress.mode == "capturing" and progress.phase else progress.mode
         if progress.last_refusal and progress.last_refusal != self._refusal:
             self._columns.console.print(
-                f"taken again: {progress.last_refusal}", markup=False, highlight=False
+                f"taken again: {readable(progress.last_refusal)}", markup=False, highlight=False
             )
         self._refusal = progress.last_refusal
         self._columns.update(
             self._task,
-            description=words if progress.reachable else "way lost",
+            description=readable(words) if progress.reachable else "way lost",
             completed=progress.frame,
             total=progress.frames,
             left="" if progress.eta_s is None else f"{duration_text(progress.eta_s)} left",

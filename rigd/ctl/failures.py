@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rigd.ctl.exits import Exit
+from rigd.ctl.words import readable
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ def explain(error: Exception) -> Failure:
 
 def _said(failure: Failure, json_wanted: bool) -> Exit:
     with contextlib.suppress(OSError):
-        print(f"rigctl: {failure.line()}", file=sys.stderr)
+        print(f"rigctl: {readable(failure.line())}", file=sys.stderr)
     if json_wanted:
         print(json.dumps(failure.data()))
     return failure.exit

@@ -8,7 +8,7 @@ from rigd.client import RigClient
 from rigd.ctl.exits import Exit
 from rigd.ctl.reach import reached
 from rigd.ctl.saying import done, line, plain
-from rigd.ctl.words import bytes_text, duration_text, um_text
+from rigd.ctl.words import bytes_text, duration_text, readable, um_text
 from rigd.messages.events import Event
 from rigd.messages.reports import Health, SessionNow, Settings
 
@@ -38,7 +38,7 @@ async def events(options: argparse.Namespace) -> int:
             if options.json:
                 line(event)
             else:
-                print(_event_line(event), flush=True)
+                print(readable(_event_line(event)), flush=True)
             count += 1
             if count == options.count:
                 break

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from rigd.ctl.words import readable
 from rigd.messages.base import Outward
 
 
@@ -16,7 +17,7 @@ def done(options: argparse.Namespace, words: str, data: Mapping[str, Any] | Outw
     if options.json:
         print(json.dumps({"ok": True, **plain(data)}))
     elif words:
-        print(words)
+        print(readable(words))
 
 
 def line(data: Mapping[str, Any] | Outward) -> None:
@@ -26,7 +27,7 @@ def line(data: Mapping[str, Any] | Outward) -> None:
 
 def aside(words: str) -> None:
     """Something beside the outcome, on standard error."""
-    print(f"rigctl: {words}", file=sys.stderr, flush=True)
+    print(f"rigctl: {readable(words)}", file=sys.stderr, flush=True)
 
 
 def plain(data: Mapping[str, Any] | Outward | None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from rigd.ctl.exits import Exit
 from rigd.ctl.halfblocks import half_blocks, shows_pictures
 from rigd.ctl.reach import reached
 from rigd.ctl.saying import line
-from rigd.ctl.words import duration_text, um_text
+from rigd.ctl.words import duration_text, readable, um_text
 from rigd.messages.events import FrameRetried
 from rigd.messages.reports import State
 
@@ -109,7 +109,7 @@ class _Lines:
                 return
         if words != self._said:
             self._said = words
-            print(words, flush=True)
+            print(readable(words), flush=True)
 
 
 class _Screen:
@@ -199,7 +199,8 @@ def screen(rig: RigClient, why: str, refusal: str, picture: RenderableType | Non
         rows.append(("fault", Text(f"{state.fault.message}; next: {state.fault.next_step}", style="red")))
     table = Table.grid(padding=(0, 2))
     for name, words in rows:
-        table.add_row(name, words if isinstance(words, Text) else Text(str(words)))
+        text = words if isinstance(words, Text) else Text(str(words))
+        table.add_row(name, Text(readable(text.plain), style=text.style))
     parts.append(table)
     if picture is not None:
         parts.append(picture)

@@ -18,6 +18,13 @@ def length_um(text: str) -> float:
     return float(found[1]) * _UM[found[2] or ""]
 
 
+def readable(text: str) -> str:
+    """The same without what commands a terminal: a name, or a reason, may come from anybody on the broker."""
+    return "".join(
+        sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text
+    )
+
+
 def um_text(length_um: float | None) -> str:
     """A length as people read it."""
     return "unknown" if length_um is None else f"{length_um:.1f}".removesuffix(".0") + " um"

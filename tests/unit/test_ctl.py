@@ -21,6 +21,7 @@ from rigd.ctl.parser import make_parser
 from rigd.local import LocalServer
 from rigd.messages import events
 from rigd.messages.base import Error, ErrorCode
+from rigd.messages.reports import Fault
 from tests.brokers import free_port
 from tests.fake_rig import FRAMES, served
 
@@ -332,6 +333,17 @@ def test_watch_follows_a_stack(rig, capsys):
     assert lines[-1] == "idle"
 
 
+@pytest.mark.parametrize("command", [["status"], ["watch", "--until-over"], ["goto", "9"]])
+def test_what_is_said_commands_no_terminal(rig, capsys, command):
+    nasty = "\x1b[2J\x9b31m\x07\r\u202e[/red]"
+    rig.call(lambda fake: fake.say_state(fault=Fault(code="x", message=nasty, next_step="")))
+    rig.call(lambda fake: fake.refuse.update({"goto": Error(code=ErrorCode.NOT_POSSIBLE, message=nasty)}))
+    main(command)
+    out, err = capsys.readouterr()
+    assert "\N{REPLACEMENT CHARACTER}[2J" in out + err
+    assert (out + err).replace("\n", "").isprintable()
+
+
 # ------------------------------------------------------------------------------------------------------ which rig
 
 
@@ -459,7 +471,9 @@ def test_the_screen_shows_what_matters(environ):
     async def body():
         fake = FakeRig()
         fake._session({"frames": 4})
-        fake.say_state(mode="capturing", session=fake.session.model_copy(update={"why": "black", "frame": 2}))
+        fake.say_state(
+            mode="capturing", session=fake.session.model_copy(update={"why": "black\x1b[2J", "frame": 2})
+        )
         server = LocalServer(environ / "s", "fake", fake, fake.switchboard)
         async with server, connect(f"unix:{environ}/s") as rig:
             return screen(rig, "", "frame 2: too dark", half_blocks(picture(), 10, 5))
@@ -467,5 +481,6 @@ def test_the_screen_shows_what_matters(environ):
     console = Console(width=80, force_terminal=True, color_system="truecolor", file=io.StringIO())
     console.print(asyncio.run(body()))
     text = console.file.getvalue()
+    assert "\x1b[2J" not in text
     for words in ("capturing", "2 of 4", "9.0 s left", "0.20 s", "frame 2: too dark", "black", UPPER_HALF):
         assert words in text
