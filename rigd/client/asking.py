@@ -11,7 +11,7 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Any
 
 from rigd.client.errors import CommandRefused, CommandTimeout, NotReachable, RigError, RigOffline
@@ -209,7 +209,8 @@ class Asker:
         if asked is None or asked.answer.done():
             return  # somebody else's, or late
         before = self._ahead_s
-        if not reply.repeated:
+        if not reply.repeated and MINYEAR < reply.time.year < MAXYEAR:
+            # Nearer to the ends of the calendar there may be no time limit to give.
             self._ahead_s = reply.time.timestamp() - asyncio.get_running_loop().time()
         if before is not None and self._ahead_s is not None:
             self._moved_s = abs(self._ahead_s - before)
