@@ -24,6 +24,8 @@ from rigd.remote.bus import Incoming, Outgoing, Switchboard
 log = logging.getLogger(__name__)
 
 MAX_CLIENTS = 32
+LINES_AT_ONCE = 20
+"""Of one client, before others have their turn: a rig that is flooded with commands must still hear a stop."""
 ACCEPT_STEPS = 5
 """A connection that was just accepted has a task of its own after so many steps of the loop."""
 CLOSE_S = 2.0
@@ -191,9 +193,14 @@ class _Client:
 
     async def _read(self) -> None:
         with contextlib.suppress(ConnectionError):
-            while line := await self._line():
+            for number in itertools.count(1):
+                line = await self._line()
+                if not line:
+                    return
                 if line.strip():
                     self._take(line)
+                if number % LINES_AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     async def _line(self) -> bytes:
         """The next line; empty at the end. A line that is too long ends the connection, but an e-stop is heard even there."""
