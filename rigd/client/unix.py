@@ -55,7 +55,7 @@ class UnixTransport:
                 wait_s = RETRY_S
             except OSError as error:
                 why = explain(self._path, error)
-            except (ValueError, NotReachable) as error:
+            except (ValueError, RecursionError, NotReachable) as error:
                 why = f"{self._path}: {error}"
             listener.down(why)
             await asyncio.sleep(wait_s)
