@@ -45,6 +45,13 @@ ENTRIES: tuple[Entry, ...] = (
         "drivers.grbl.rail:GrblRail",
         "Grbl, grblHAL or FluidNC over USB serial",
     ),
+    Entry(
+        "motor",
+        "tmc2209",
+        "drivers.tmc2209.options:Tmc2209Options",
+        "drivers.tmc2209.driver:Tmc2209",
+        "stepper driver chip on a UART, beside a rail",
+    ),
     _declared("rail", "stepdir", "StepDirOptions", "stepper driver on the Pi's own pins"),
     _declared("camera", "picamera2", "Picamera2Options", "Raspberry Pi camera"),
     _declared("camera", "gphoto2", "Gphoto2Options", "tethered DSLR or mirrorless camera"),

@@ -17,7 +17,7 @@ from drivers.catalogue import ENTRIES
 from drivers.clock import Clock
 
 ENTRY_POINT_GROUP = "rigd.drivers"
-KINDS = ("rail", "camera", "shutter", "light", "switch")
+KINDS = ("rail", "motor", "camera", "shutter", "light", "switch")
 
 
 @dataclass(slots=True)

@@ -4,12 +4,16 @@ from contextlib import ExitStack
 
 import pytest
 
+from drivers.attended import AttendedRail
 from drivers.registry import Context
 from drivers.sim.options import SimRailOptions
 from drivers.sim.rail import SimRail
+from drivers.tmc2209.driver import Tmc2209
+from drivers.tmc2209.options import Tmc2209Options
 from tests.contract.bench import RealBench, VirtualBench
 from tests.contract.rails import RailContract, RailRig
 from tests.emulators.grbl_rails import GRBL, emulated
+from tests.emulators.tmc2209 import Wire
 
 SPEED = 4.0
 SIMULATED = {
@@ -47,3 +51,20 @@ class TestGrblRails(RailContract):
     @pytest.fixture
     def rig(self, grbl):
         return grbl
+
+
+class TestAttendedRails(RailContract):
+    """A rail with the chip of its motor on a wire is a rail like any other."""
+
+    @pytest.fixture
+    def rig(self, tmp_path):
+        bench = VirtualBench()
+        context = Context(bench.clock, seed=5)
+        with Wire(tmp_path / "uart") as wire:
+            inner = SimRail(SimRailOptions(), context)
+            motor = Tmc2209(
+                Tmc2209Options(port=str(wire.link), run_ma=800, stall_threshold=50, idle_ma=300), context
+            )
+            yield RailRig(
+                bench, AttendedRail(inner, motor, bench.clock), true_microsteps=inner.true_microsteps
+            )

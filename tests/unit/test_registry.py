@@ -33,6 +33,7 @@ from drivers.grbl.options import GrblOptions
 from drivers.registry import Context
 from drivers.replay import ReplayOptions
 from drivers.sim.options import SimCameraOptions, SimRailOptions
+from drivers.tmc2209.options import Tmc2209Options
 
 EXAMPLES = {
     ("rail", "sim"): SimRailOptions(),
@@ -40,6 +41,7 @@ EXAMPLES = {
     ("rail", "stepdir"): StepDirOptions(
         step_pin=17, dir_pin=27, home_pin=22, screw_pitch_um=1000, travel_um=50_000
     ),
+    ("motor", "tmc2209"): Tmc2209Options(port="/dev/serial0", run_ma=800),
     ("camera", "sim"): SimCameraOptions(),
     ("camera", "replay"): ReplayOptions(folder=Path("photos")),
     ("camera", "picamera2"): Picamera2Options(),
