@@ -20,6 +20,7 @@ from rigd.control.testshot import ShotFailed, TestPicture
 from rigd.machine import events as ev
 from rigd.machine.kinds import Event
 from rigd.machine.state import Mode, Stack, State
+from rigd.machine.table import way_to_rest
 from rigd.parts import Parts
 from rigd.pictures import Decoder
 from rigd.plan import Plan
@@ -141,7 +142,7 @@ class Rig:
         A session that lacks no frame is only finished. Raises `SessionError`, `Refused`, `RigFault`.
         """
         if self.state.mode is not Mode.IDLE:
-            raise Refused(f"a session cannot be resumed while {self.state.mode}; home first")
+            raise Refused(f"a session cannot be resumed while {self.state.mode}: {way_to_rest(self.state)}")
         session = await self._store.run(reopen, path, self._clock)
         try:
             return await self._go_on(session)

@@ -51,6 +51,7 @@ class FakeRig:
         self.mode = "idle"
         self.position_um: float | None = 1000.0
         self.homed = True
+        self.home_error_um: float | None = None
         self.session: reports.SessionNow | None = None
         self.fault: reports.Fault | None = None
         self.lease: reports.LeaseNow | None = None
@@ -395,6 +396,7 @@ class FakeRig:
             planned=session.frames,
             rejected=1,
             coverage="near and far reached",
+            home_error_um=self.home_error_um,
             files=session.frame + 3,
         )
         self.publish(topics.session_summary(session.id), summary)

@@ -37,7 +37,6 @@ NEXT = {
     "out_of_limits": "rigctl status shows the limits",
     "unknown_setting": "rigctl settings shows all settings",
     "unknown_verb": "rigctl and rigd may be of different age; rigctl status shows its version",
-    "plan_refused": "rigctl plan shows what would be possible",
     "expired": "give it again; when that helps nothing, look at the clocks",
     "session": "rigctl sessions lists them",
     "busy": "give it again",

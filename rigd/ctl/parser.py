@@ -14,7 +14,7 @@ import rigd
 from rigd.ctl.exits import EPILOG, Exit
 from rigd.ctl.failures import explained
 from rigd.ctl.options import everywhere
-from rigd.ctl.words import length_um
+from rigd.ctl.words import length_um, number
 
 DESCRIPTION = """\
 Command a focus-stacking rig, and watch it: over its Unix socket on the same machine, or over an MQTT broker.
@@ -125,7 +125,7 @@ def _looking(commands: Any) -> None:
     )
     rigs.add_argument(
         "--quiet-for",
-        type=float,
+        type=number,
         default=0.4,
         metavar="SECONDS",
         help="the list is whole when nothing new came for so long (default: %(default)g)",
@@ -178,7 +178,7 @@ def _motion(commands: Any) -> None:
     _command(commands, "release", "motion:release", "switch the motor off; home is lost")
     _command(commands, "clear", "motion:clear", "the cause of a fault or an e-stop is gone")
     identify = _command(commands, "identify", "motion:identify", "blink the light")
-    identify.add_argument("seconds", type=float, nargs="?", help="for how long")
+    identify.add_argument("seconds", type=number, nargs="?", help="for how long")
     _waiting(_command(commands, "test", "motion:test", "take one picture here, outside of any session"))
     mark = _command(
         commands,
@@ -199,7 +199,7 @@ def _stack_options(parser: argparse.ArgumentParser) -> None:
     stack.add_argument("--frames", type=int, metavar="N", help="number of frames, instead of a step")
     stack.add_argument("--margin", type=int, metavar="N", help="extra frames beyond each end")
     stack.add_argument("--direction", choices=DIRECTIONS, help="which end is photographed first")
-    stack.add_argument("--settle", type=float, metavar="SECONDS", help="wait after each move")
+    stack.add_argument("--settle", type=number, metavar="SECONDS", help="wait after each move")
     stack.add_argument("--end", choices=ENDS, help="what the rail does at the end")
     stack.add_argument("--profile", metavar="NAME", help="a profile of the rig's config")
 
@@ -281,7 +281,7 @@ def _leases(commands: Any) -> None:
     )
     lease.add_argument("holder", nargs="?", help="who, for take and hold: shown to everybody")
     lease.add_argument(
-        "--ttl", type=float, metavar="SECONDS", help="it lapses so long after it was renewed last"
+        "--ttl", type=number, metavar="SECONDS", help="it lapses so long after it was renewed last"
     )
     lease.add_argument("--force", action="store_true", help="take it from whoever holds it")
 

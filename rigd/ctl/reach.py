@@ -63,8 +63,13 @@ def address_of(options: argparse.Namespace) -> Address:
     if url is None:
         return _on_this_machine(options.rig)
     address = parse(url)
-    if options.rig and address.path is None:
+    if not options.rig:
+        return address
+    if address.path is None:
         return address.of(options.rig)
+    found = rig_of(address.path)
+    if found != options.rig and address.path.name == f"rigd-{found}.sock":
+        raise NoSuchRig(f"{address.path} is the socket of {found}, not of {options.rig}", (found,))
     return address
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from rigd.client import Progress, Result, Run
+from rigd.client import Progress, Result, RigClient, Run
 from rigd.ctl.exits import Exit
 from rigd.ctl.failures import EXITS, Failure, Stopped
 from rigd.ctl.reach import reached
-from rigd.ctl.saying import aside, done, plain
+from rigd.ctl.saying import aside, done
 from rigd.ctl.words import bytes_text, duration_text, table, um_text
-from rigd.messages.reports import PlanReport
+from rigd.messages.reports import Fault, PlanReport
 
 LINES = 10
 """How many lines a whole stack gets where there is no terminal."""
@@ -31,13 +31,13 @@ async def plan(options: argparse.Namespace) -> int:
 async def start(options: argparse.Namespace) -> int:
     """`rigctl start`."""
     async with reached(options) as rig:
-        return await _follow(options, await rig.start(options.name, **_params(options)))
+        return await _follow(options, rig, await rig.start(options.name, **_params(options)))
 
 
 async def resume(options: argparse.Namespace) -> int:
     """`rigctl resume`."""
     async with reached(options) as rig:
-        return await _follow(options, await rig.resume(options.session))
+        return await _follow(options, rig, await rig.resume(options.session))
 
 
 async def pause(options: argparse.Namespace) -> int:
@@ -85,18 +85,19 @@ def _params(options: argparse.Namespace) -> dict[str, Any]:
 def _plan_text(found: PlanReport) -> str:
     steps = f"{um_text(found.first_um)} to {um_text(found.last_um)}, steps of {um_text(found.step_um)}"
     near_far = f"{um_text(found.near_um)} to {um_text(found.far_um)}"
+    beyond = "1 frame" if found.margin_frames == 1 else f"{found.margin_frames} frames"
     parts = {"moving": found.motion_s, "settling": found.settle_s, "exposing": found.exposure_s}
     spent = ", ".join(f"{what} {duration_text(seconds)}" for what, seconds in parts.items())
     lines = [
         f"{found.frames} frames, {steps}",
-        f"  in focus    {near_far}, {found.margin_frames} frames beyond each end",
+        f"  in focus    {near_far}, {beyond} beyond each end",
         f"  takes       {duration_text(found.seconds)} ({spent})",
         f"  disk        {bytes_text(found.bytes)} of {bytes_text(found.free_bytes)} free",
     ]
     return "\n".join(lines)
 
 
-async def _follow(options: argparse.Namespace, run: Run) -> int:
+async def _follow(options: argparse.Namespace, rig: RigClient, run: Run) -> int:
     begun = {"session": run.session, "frames": run.frames}
     if not options.wait:
         done(options, f"{run.session}: {run.frames} frames; rigctl watch follows it", begun)
@@ -108,7 +109,8 @@ async def _follow(options: argparse.Namespace, run: Run) -> int:
             show(progress)
             if progress.mode == "paused" and not options.through_pauses:
                 raise Stopped(_paused(progress))
-    return _report(options, await run.result())
+    result = await run.result()
+    return _report(options, result, rig.state.fault)
 
 
 def _showing(options: argparse.Namespace) -> AbstractContextManager[Callable[[Progress], None]]:
@@ -146,8 +148,8 @@ def _paused(progress: Progress) -> Failure:
     return Failure(Exit.PAUSED, message, next_step="put it right, then: rigctl resume --wait")
 
 
-def _report(options: argparse.Namespace, result: Result) -> int:
-    summary = plain(result.summary)
+def _report(options: argparse.Namespace, result: Result, fault: Fault | None) -> int:
+    home_error_um = None if result.summary is None else result.summary.home_error_um
     data = {
         "session": result.session,
         "outcome": result.outcome,
@@ -156,14 +158,24 @@ def _report(options: argparse.Namespace, result: Result) -> int:
         "rejected": result.rejected,
         "coverage": result.coverage,
         "why": result.why,
-        "home_error_um": summary.get("home_error_um"),
+        "home_error_um": home_error_um,
     }
     if result.complete:
         words = f"{result.session} is complete: {result.frames} frames, {result.rejected} taken again"
-        done(options, words + (f"; {result.coverage}" if result.coverage else ""), data)
+        words += f"; {result.coverage}" if result.coverage else ""
+        done(options, words + _home_text(home_error_um), data)
         return Exit.DONE
     why = f": {result.why}" if result.why else ""
     message = f"{result.session} is {result.outcome} after {result.frames} of {result.planned} frames{why}"
     next_step = f"rigctl resume {result.session} --wait" if result.outcome == "suspended" else ""
+    if fault is not None and next_step:
+        next_step = f"{fault.next_step}; then {next_step}"
     exit_code = EXITS.get(str(result.code), Exit.STOPPED) if result.code else Exit.STOPPED
     raise Stopped(Failure(exit_code, message, result.code, next_step=next_step))
+
+
+def _home_text(error_um: float | None) -> str:
+    """Home was looked for again at the end: whether the rail was where it was thought to be."""
+    if not error_um:
+        return ""
+    return f"; home found again, off by {um_text(error_um)} (more than half a step: the rail lost steps, positions are wrong)"

@@ -104,6 +104,6 @@ def _assignment(text: str) -> tuple[str, Any]:
         except argparse.ArgumentTypeError as error:
             raise Stopped(Failure(Exit.USAGE, f"{name}: {error}")) from None
     try:
-        return name, json.loads(value)
+        return name, json.loads(value, parse_constant=str)
     except ValueError:
         return name, value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Sequence
 
@@ -15,7 +16,18 @@ def length_um(text: str) -> float:
     found = _LENGTH.match(text.strip())
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no length; write 250, 250um or 1.5mm")
-    return float(found[1]) * _UM[found[2] or ""]
+    return number(found[1]) * _UM[found[2] or ""]
+
+
+def number(text: str) -> float:
+    """A number that there is: JSON knows neither infinity nor nan. Raises what argparse shows."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return value
 
 
 def readable(text: str) -> str:

@@ -156,11 +156,12 @@ def words(event: type[Event]) -> str:
 def _impossible(state: State, event: type[Event]) -> str:
     """Why an event has no cell in this mode: where it has one, and how to get there."""
     modes = " or ".join(mode for mode in Mode if (mode, event) in TABLE)
-    hint = _way_to_rest(state) if (M.IDLE, event) in TABLE else ""
+    hint = f": {way_to_rest(state)}" if (M.IDLE, event) in TABLE else ""
     return f"{words(event)} is possible while {modes}, not while {state.mode}{hint}"
 
 
-def _way_to_rest(state: State) -> str:
+def way_to_rest(state: State) -> str:
+    """What to do so that the rig is idle, in words. It must not be idle."""
     hints = {
         M.OFFLINE: "connect first",
         M.UNHOMED: "home first",
@@ -171,4 +172,4 @@ def _way_to_rest(state: State) -> str:
         M.PAUSED: "resume or abort the stack first",
         M.STOPPING: "wait until it stands",
     }
-    return f": {state.fault.next_step if state.fault else hints[state.mode]}"
+    return state.fault.next_step if state.fault else hints[state.mode]

@@ -19,7 +19,7 @@ from rigd.ctl.exits import Exit
 from rigd.ctl.halfblocks import UPPER_HALF, half_blocks, shows_pictures
 from rigd.ctl.parser import make_parser
 from rigd.local import LocalServer
-from rigd.messages import events
+from rigd.messages import events, reports
 from rigd.messages.base import Error, ErrorCode
 from rigd.messages.reports import Fault
 from tests.brokers import free_port
@@ -203,6 +203,17 @@ def test_a_stack_to_its_end(rig, capsys):
     assert said(capsys)["session"].startswith("2026")
 
 
+def ending(fake, outcome, code):
+    """The next stack is left at its beginning."""
+
+    async def leave():
+        await fake.told("session.start")
+        fake.left("session.start", outcome, why="it broke", error=Error(code=code, message="it broke"))
+
+    fake.hold.add("session.start")
+    fake.ending = asyncio.ensure_future(leave())
+
+
 @pytest.mark.parametrize(
     ("outcome", "code", "exit_code"),
     [
@@ -212,20 +223,41 @@ def test_a_stack_to_its_end(rig, capsys):
     ],
 )
 def test_the_exit_code_tells_what_came_of_a_stack(rig, capsys, outcome, code, exit_code):
-    def end(fake):
-        async def ending():
-            await fake.told("session.start")
-            fake.left("session.start", outcome, why="it broke", error=Error(code=code, message="it broke"))
-
-        fake.hold.add("session.start")
-        fake.ending = asyncio.ensure_future(ending())
-
-    rig.call(end)
+    rig.call(lambda fake: ending(fake, outcome, code))
     assert main(["start", "--wait", "--json"]) == exit_code
     out, err = capsys.readouterr()
     assert json.loads(out)["kind"] == exit_code.name.lower()
     assert f"is {outcome} after 0 of 5 frames: it broke" in err
     assert ("next: rigctl resume" in err) == (outcome == "suspended")
+
+
+def test_a_stack_that_a_fault_ended_goes_on_after_the_fault(rig, capsys):
+    fault = reports.Fault(
+        code="rail_lost", message="unplugged", next_step="check the cable, clear the fault, home"
+    )
+    rig.call(lambda fake: setattr(fake, "fault", fault))
+    rig.call(lambda fake: ending(fake, "suspended", ErrorCode.HARDWARE))
+    assert main(["start", "--wait"]) == Exit.HARDWARE
+    assert "next: check the cable, clear the fault, home; then rigctl resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("off_um", "words"), [(200.0, "home found again, off by 200 um"), (0.0, None)])
+def test_lost_steps_are_said(rig, capsys, off_um, words):
+    rig.call(lambda fake: setattr(fake, "home_error_um", off_um))
+    assert main(["start", "--wait"]) == Exit.DONE
+    text = capsys.readouterr().out
+    assert words in text if words else "home" not in text
+
+
+@pytest.mark.parametrize(
+    "arguments", ["goto 1e400", "identify nan", "plan --settle nan", "set step_um=1e999"]
+)
+def test_what_json_has_no_word_for_is_refused_here(rig, arguments, capsys):
+    try:
+        code = main(arguments.split())
+    except SystemExit as stopped:
+        code = stopped.code
+    assert code == Exit.USAGE
 
 
 def test_a_pause_ends_waiting_with_its_own_code(rig, capsys):
@@ -363,6 +395,13 @@ def test_several_rigs_are_named(rig, environ, capsys):
         assert main(["rigs", "--url", f"unix:{environ}/rigd-second.sock", "--json"]) == Exit.DONE
         (one,) = said(capsys)["rigs"]
         assert (one["rig"], one["online"], one["birth"]["contract"]) == ("second", True, "1.0")
+
+
+def test_the_socket_of_another_rig_is_not_taken(rig, environ, capsys):
+    assert (
+        main(["status", "--url", f"unix:{environ / 'rigd-fake.sock'}", "--rig", "other"]) == Exit.UNREACHABLE
+    )
+    assert "the socket of fake, not of other" in capsys.readouterr().err
 
 
 def test_an_address_from_the_environment(rig, environ, monkeypatch, capsys):

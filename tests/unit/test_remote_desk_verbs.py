@@ -150,6 +150,8 @@ def test_a_fault_is_cleared_and_an_action_that_it_ended_says_what_it_was(tmp_pat
         ended = await bench.run("home")
         assert ended["error"]["code"] == ErrorCode.HARDWARE
         assert "next:" in ended["error"]["message"]
+        refused = error(await bench.ask("session.resume").answer())
+        assert refused["message"].endswith(f"while fault: {bench.rig.state.fault.next_step}")
         await bench.do("fault.clear")
         await bench.reached(Mode.UNHOMED)
 

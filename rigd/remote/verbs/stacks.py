@@ -8,6 +8,7 @@ from rigd.app import Refused
 from rigd.machine import events as ev
 from rigd.machine.kinds import Event
 from rigd.machine.state import Mode
+from rigd.machine.table import way_to_rest
 from rigd.messages.base import ErrorCode
 from rigd.messages.reports import SessionStarted
 from rigd.messages.verbs import NoParams, SessionResume, SessionStart
@@ -56,8 +57,7 @@ async def resume(room: Room, job: Job, params: SessionResume) -> Answer:
         plan, accepted = state.stack.plan, state.stack.accepted
         return Answer(SessionStarted(session=paused or "", frames=plan.frames, done=accepted), answer.action)
     if state.mode is not Mode.IDLE:
-        hint = "home first" if state.mode is Mode.UNHOMED else "wait or stop it"
-        raise Refused(f"a session cannot be resumed while {state.mode}; {hint}")
+        raise Refused(f"a session cannot be resumed while {state.mode}: {way_to_rest(state)}")
     with room.starting() as stops:
         seen = await room.disk.run(_unfinished, room.rig.config.storage.sessions, params.session)
         room.not_stopped_since(stops)
