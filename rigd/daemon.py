@@ -15,7 +15,7 @@ from rigd.finish import DONE, Finished
 from rigd.finishing import Finisher, serve
 from rigd.health import HealthReader
 from rigd.machine import events as ev
-from rigd.machine.state import Mode, State
+from rigd.machine.state import Fault, Mode, State
 from rigd.remote.status import Status
 from rigd.serving import kept_in, reachable
 from rigd.session import Overview, SessionError, survey
@@ -24,6 +24,8 @@ from rigd.watchdog import Notifier, ProgressWatchdog, watchdog_interval_s
 
 log = logging.getLogger(__name__)
 
+OPEN = "open"
+"""The fault of a rig of which a part is not there; it is told of beside the next try."""
 REOPEN_S = 10.0
 """Between two looks for a part that is not there."""
 BUSY = frozenset({Mode.HOMING, Mode.MOVING, Mode.TESTING, Mode.CAPTURING, Mode.STOPPING})
@@ -97,7 +99,7 @@ async def _begin_when_open(rig: Rig, unfinished: list[Overview]) -> None:
     A part that was not there at the start may come: it is looked for again and again. A pressed e-stop is for a person to clear;
     what the config wants is not done behind their back then.
     """
-    while rig.state.fault is not None and rig.state.fault.code == "open":
+    while rig.state.fault is not None and rig.state.fault.code == OPEN:
         log.warning("%s; trying again in %.0f s", rig.state.fault.message, REOPEN_S)
         await asyncio.sleep(REOPEN_S)
         # Somebody else may have cleared it meanwhile, and the rig may do something already: then this is refused.
@@ -127,11 +129,11 @@ async def _begin(rig: Rig, unfinished: list[Overview]) -> None:
     for seen in unfinished:
         if service.unfinished == "report":
             log.warning(
-                "%s is unfinished (%d of %d frames): rigd resume %s",
+                "%s is unfinished (%d of %d frames): rigctl resume %s, after homing",
                 seen.path.name,
                 seen.frames,
                 seen.planned,
-                seen.path,
+                seen.path.name,
             )
 
 
@@ -165,11 +167,12 @@ class _Finishing:
 
 
 class _Announcer:
-    """Tells the service manager what the rig does, when that changes."""
+    """Tells the service manager what the rig does, when that changes, and the log when it stops with a fault."""
 
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
         self._said = ""
+        self._fault: Fault | None = None
 
     def __call__(self, notice: Notice) -> None:
         if isinstance(notice, Changed):
@@ -177,6 +180,10 @@ class _Announcer:
             if words != self._said:
                 self._said = words
                 self._notifier.status(words)
+            fault = notice.state.fault
+            if fault is not None and fault != self._fault and fault.code != OPEN:
+                log.warning("%s; next: %s", fault.message, fault.next_step)
+            self._fault = fault
 
 
 def _words(state: State, unfinished: list[Overview]) -> str:

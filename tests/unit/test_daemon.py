@@ -1,0 +1,37 @@
+"""What the daemon says of itself in its log."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from rigd.app import Rig, RigFault
+from rigd.daemon import _Announcer, _begin
+from rigd.session import Overview
+from rigd.watchdog import Notifier
+from tests.rigs import Seen, small_rig, with_rig
+
+
+def test_a_fault_is_in_the_log_with_what_to_do(tmp_path, caplog):
+    async def body(rig: Rig, _seen: Seen) -> None:
+        rig.controller.listen(_Announcer(Notifier(None)))
+        try:
+            await rig.home()
+        except RigFault:
+            assert rig.state.fault is not None
+
+    caplog.set_level(logging.WARNING, "rigd.daemon")
+    with_rig(small_rig(tmp_path, "rail.faults.home_switch_broken=true"), body)
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "rigd.daemon"]
+    assert "home switch not found" in said
+    assert "next: look at the rail" in said
+
+
+def test_an_unfinished_session_is_named_with_the_command_that_a_running_daemon_takes(tmp_path, caplog):
+    unfinished = Overview(Path("sessions/20260101T000000Z-x"), "x", "", "unfinished", 3, 9)
+
+    async def body(rig: Rig, _seen: Seen) -> None:
+        await _begin(rig, [unfinished])
+
+    with_rig(small_rig(tmp_path), body)
+    assert "(3 of 9 frames): rigctl resume 20260101T000000Z-x" in caplog.text
