@@ -9,11 +9,26 @@ import pytest
 from rigd.machine import events as ev
 from rigd.machine.state import Mode
 from rigd.session import survey, verify
-from tests.brokers import mosquitto
+from tests.brokers import Broker, Proxy, mosquitto, proxy
 from tests.remote import LONG, LONG_FRAMES, bench, going, somebody, whole_session
 
 SOON = "mqtt.lost_after_s=0.3"
 EACH = pytest.mark.parametrize("lost", ["continue", "pause", "stop"])
+
+
+class Far:
+    """A broker that the rig can lose without anybody else noticing: who listens hears all that is told afterwards."""
+
+    def __init__(self, way: Proxy, broker: Broker) -> None:
+        self.broker = broker
+        self._way = way
+
+    def lose(self) -> None:
+        self._way.freeze()
+        self._way.cut()
+
+    def back(self) -> None:
+        self._way.thaw()
 
 
 def over(test, tmp_path, *overrides):
@@ -21,12 +36,13 @@ def over(test, tmp_path, *overrides):
 
     async def main(broker) -> None:
         async with (
-            bench(tmp_path, broker.port, LONG, *overrides) as rig,
+            proxy(broker.port) as way,
+            bench(tmp_path, way.port, LONG, *overrides) as rig,
             somebody(broker.port) as operator,
         ):
             await rig.online()
             await operator.run("home")
-            await test(rig, operator, broker)
+            await test(rig, operator, Far(way, broker))
 
     with mosquitto(tmp_path) as broker:
         going(main(broker))
@@ -40,13 +56,13 @@ async def begun(rig, operator):
 
 
 def test_a_stack_goes_on(tmp_path):
-    async def main(rig, operator, broker) -> None:
+    async def main(rig, operator, far) -> None:
         await begun(rig, operator)
-        await asyncio.to_thread(broker.kill)
+        far.lose()
         await rig.diary.until(lambda: rig.diary.closed)
         assert rig.reach.mqtt.losses == 1
         assert rig.diary.done(ev.Pause) == rig.diary.done(ev.Suspend) == []
-        await asyncio.to_thread(broker.start)
+        far.back()
         finished = await operator.hears("event/session_finished")
         assert (finished.json["outcome"], finished.json["frame"]) == ("complete", LONG_FRAMES)
 
@@ -56,15 +72,15 @@ def test_a_stack_goes_on(tmp_path):
 
 @pytest.mark.parametrize("after_s", [0.3, 0])
 def test_a_stack_is_paused_says_why_when_the_broker_is_back_and_goes_on_when_told(tmp_path, after_s):
-    async def main(rig, operator, broker) -> None:
+    async def main(rig, operator, far) -> None:
         reply = await begun(rig, operator)
-        await asyncio.to_thread(broker.kill)
+        far.lose()
         await rig.reached(Mode.PAUSED)
         assert not rig.reach.mqtt.connected
         (pause,) = rig.diary.done(ev.Pause)
         assert pause.event.why.startswith("the broker is lost: ")
         since = operator.mark
-        await asyncio.to_thread(broker.start)
+        far.back()
         told = await operator.hears("event/session_paused", since=since)
         assert told.json["why"] == pause.event.why
         state = await operator.mode("paused", since=since)
@@ -82,17 +98,17 @@ def test_a_stack_is_paused_says_why_when_the_broker_is_back_and_goes_on_when_tol
 
 
 def test_a_stack_is_let_go_of_and_can_be_resumed(tmp_path):
-    async def main(rig, operator, broker) -> None:
+    async def main(rig, operator, far) -> None:
         reply = await begun(rig, operator)
         session = reply["data"]["session"]
-        await asyncio.to_thread(broker.kill)
+        far.lose()
         await rig.diary.until(lambda: rig.diary.closed)
         assert rig.diary.closed[0].outcome == "suspended"
         await rig.reached(Mode.IDLE)
         (seen,) = survey(tmp_path / "sessions")
         assert seen.unfinished
         assert verify(seen.path).whole
-        await asyncio.to_thread(broker.start)
+        far.back()
         finished = await operator.hears("event/session_finished")
         assert finished.json["outcome"] == "suspended"
         assert finished.json["why"].startswith("the broker is lost: ")
@@ -107,12 +123,12 @@ def test_a_stack_is_let_go_of_and_can_be_resumed(tmp_path):
 
 @pytest.mark.parametrize("lost", ["pause", "stop"])
 def test_a_broker_that_is_back_in_time_changes_nothing(tmp_path, lost):
-    async def main(rig, operator, broker) -> None:
+    async def main(rig, operator, far) -> None:
         await begun(rig, operator)
         for losses in range(1, 4):
-            await asyncio.to_thread(broker.kill)
+            await asyncio.to_thread(far.broker.kill)
             await rig.diary.until(lambda losses=losses: rig.reach.mqtt.losses == losses)
-            await asyncio.to_thread(broker.start)
+            await asyncio.to_thread(far.broker.start)
             await rig.online()
         await rig.diary.until(lambda: rig.diary.closed)
         assert rig.diary.closed[0].outcome == "complete"
@@ -124,15 +140,15 @@ def test_a_broker_that_is_back_in_time_changes_nothing(tmp_path, lost):
 
 @EACH
 def test_a_jog_stops_at_once(tmp_path, lost):
-    async def main(rig, operator, broker) -> None:
+    async def main(rig, operator, far) -> None:
         reply = await operator.do("jog", {"distance_um": 15_000, "hold_s": 60})
         await rig.reached(Mode.MOVING)
-        await asyncio.to_thread(broker.kill)
+        far.lose()
         await rig.reached(Mode.IDLE)
         (stop,) = rig.diary.done(ev.Stop)
         assert "lost" in stop.event.why
         assert rig.position_um < 14_000
-        await asyncio.to_thread(broker.start)
+        far.back()
         assert (await operator.end_of(reply["transaction"]))["error"]["code"] == "interrupted"
         assert rig.diary.done(ev.Pause) == rig.diary.done(ev.Suspend) == []
 
@@ -142,13 +158,13 @@ def test_a_jog_stops_at_once(tmp_path, lost):
 def test_a_move_goes_where_it_was_sent(tmp_path):
     """It ends by itself, at a place that was asked for: only what goes on for as long as somebody wants it is stopped."""
 
-    async def main(rig, operator, broker) -> None:
+    async def main(rig, operator, far) -> None:
         operator.request("goto", {"position_um": 19_000}, transaction="far")
         await rig.reached(Mode.MOVING)
-        await asyncio.to_thread(broker.kill)
+        far.lose()
         await rig.reached(Mode.IDLE)
         assert rig.position_um == pytest.approx(19_000, abs=1)
-        await asyncio.to_thread(broker.start)
+        far.back()
         assert (await operator.end_of("far"))["status"] == "ok"
 
     over(main, tmp_path, "mqtt.lost=stop", "mqtt.lost_after_s=0", "rail.max_speed_um_per_s=10000")
