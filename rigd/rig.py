@@ -161,8 +161,11 @@ class Rig:
         stack = stack_of(self.config, session.plan, done, max(done) if done else None)
         return await self._start(stack, lambda: session, self.config)
 
-    async def test_shot(self) -> TestPicture:
+    async def test_shot(self, on_taken: Callable[[], None] = lambda: None) -> TestPicture:
         """Take one picture where the rail stands, after the settle, and look at it. No session is made.
+
+        Args:
+            on_taken: called when the machine has taken the command, before anybody is told of its new state.
 
         Raises:
             Refused: not possible now, or stopped.
@@ -173,6 +176,7 @@ class Rig:
 
         def taken() -> None:
             hands.shooting = shooting
+            on_taken()
 
         if (reason := await self.controller.command(ev.TestShot(), taken)) is not None:
             raise Refused(reason)

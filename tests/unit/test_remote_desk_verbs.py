@@ -427,6 +427,17 @@ def test_sessions_are_listed_newest_first(tmp_path):
     at_desk(tmp_path, body)
 
 
+def test_of_two_test_shots_at_once_one_is_taken(tmp_path):
+    async def body(bench: Bench) -> None:
+        first, second = bench.ask("capture.test", transaction="a"), bench.ask("capture.test", transaction="b")
+        assert (await first.answer())["status"] == "accepted"
+        assert error(await second.answer())["code"] == "not_possible"
+        assert (await bench.end_of("a"))["status"] == "ok"
+        assert [event["transaction"] for event in bench.told("action_finished")] == ["a"]
+
+    at_desk(tmp_path, body)
+
+
 def test_a_test_shot_is_taken_and_shown(tmp_path):
     shown: list[TestPicture] = []
 

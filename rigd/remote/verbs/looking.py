@@ -113,17 +113,18 @@ def _entry(seen: Overview) -> reports.SessionEntry:
 async def shoot(room: Room, job: Job, _: NoParams) -> Answer:
     """Take one picture outside of any session. Answered when the machine has taken the command."""
     room.reconfigure()
-    action = room.action(job, lambda event: isinstance(event, ev.TestShot))
+    ours = asyncio.Event()  # of two who ask at once, one is taken
+    action = room.action(job, lambda event: ours.is_set() and isinstance(event, ev.TestShot))
     taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     action.on_begun = lambda: _settle(taken)
-    room.spawn(_shoot(room, action, taken))
+    room.spawn(_shoot(room, action, ours, taken))
     await taken
     return Answer(action=action)
 
 
-async def _shoot(room: Room, action: Action, taken: asyncio.Future[None]) -> None:
+async def _shoot(room: Room, action: Action, ours: asyncio.Event, taken: asyncio.Future[None]) -> None:
     try:
-        picture = await room.rig.test_shot()
+        picture = await room.rig.test_shot(ours.set)
     except Exception as error:  # noqa: BLE001  (told to whoever asked; an unexpected one is logged there)
         if not action.begun:
             room.actions.forget(action)
