@@ -72,9 +72,9 @@ finish: {enabled: false}
 remote: {local: false, jog_hold_max_s: 60}
 """
 FRAMES = 12
-LONG = "plan.step_um=10"
-"""A stack of 111 frames."""
-LONG_FRAMES = 111
+LONG = "plan.step_um=20"
+"""A stack of 56 frames."""
+LONG_FRAMES = 56
 COMMANDS = (
     ev.Home,
     ev.Jog,
@@ -233,6 +233,7 @@ async def bench(
     clock = clock or SystemClock()
     async with open_rig(quick_rig(folder, port, *overrides, text=text), clock) as rig:
         diary = Diary(clock)
+        diary.modes.append(rig.state.mode)
         rig.controller.listen(diary)
         async with reachable(rig, clock) as reach:
             yield Bench(rig, reach, clock, diary)
