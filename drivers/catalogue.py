@@ -12,6 +12,7 @@ def _declared(kind: str, name: str, options: str, summary: str) -> Entry:
 
 
 _SIM = "drivers.sim.options"
+_GPIO = "drivers.gpio"
 
 ENTRIES: tuple[Entry, ...] = (
     Entry("rail", "sim", f"{_SIM}:SimRailOptions", "drivers.sim.rail:SimRail", "simulated rail with physics"),
@@ -55,7 +56,19 @@ ENTRIES: tuple[Entry, ...] = (
     _declared("rail", "stepdir", "StepDirOptions", "stepper driver on the Pi's own pins"),
     _declared("camera", "picamera2", "Picamera2Options", "Raspberry Pi camera"),
     _declared("camera", "gphoto2", "Gphoto2Options", "tethered DSLR or mirrorless camera"),
-    _declared("shutter", "release", "ReleaseOptions", "wired remote release"),
-    _declared("light", "gpio", "GpioLightOptions", "lamp on a pin"),
-    _declared("switch", "gpio", "GpioSwitchOptions", "contact on a pin"),
+    Entry(
+        "shutter",
+        "release",
+        f"{_GPIO}.options:ReleaseOptions",
+        f"{_GPIO}.release:Release",
+        "wired remote release",
+    ),
+    Entry("light", "gpio", f"{_GPIO}.options:GpioLightOptions", f"{_GPIO}.light:GpioLight", "lamp on a pin"),
+    Entry(
+        "switch",
+        "gpio",
+        f"{_GPIO}.options:GpioSwitchOptions",
+        f"{_GPIO}.switch:GpioSwitch",
+        "contact on a pin",
+    ),
 )

@@ -14,7 +14,6 @@ from drivers.base import (
     CameraOptions,
     CameraSettings,
     NonNegative,
-    Options,
     Positive,
     RailCapabilities,
     RailOptions,
@@ -174,44 +173,3 @@ class Gphoto2Options(CameraOptions):
             transfer_s=self.transfer_s,
             settings=CameraSettings(exposure_s=self.exposure_s),
         )
-
-
-class ReleaseOptions(Options):
-    """A wired remote release through opto-couplers."""
-
-    release_pin: Pin
-    """GPIO of the full press."""
-    focus_pin: Pin | None = None
-    """GPIO of the half press; None: not wired."""
-    half_press_s: NonNegative = 0.2
-    """Half press before the full one, to wake the camera."""
-    mirror_up_s: NonNegative = 0.0
-    """First press raises the mirror, the second after this time exposes; 0: one press."""
-    recycle_s: NonNegative = 0.0
-    """Wait after an exposure, for a flash to charge."""
-    sync_pin: Pin | None = None
-    """GPIO of the camera's sync contact, as proof of the exposure; None: not wired."""
-
-
-class GpioLightOptions(Options):
-    """A lamp switched by a pin, through a transistor or relay."""
-
-    pin: Pin
-    """GPIO that switches it."""
-    active_low: bool = False
-    """On at low level, as on many relay boards."""
-    warm_up_s: NonNegative = 0.0
-    """From switching on to steady light."""
-
-
-class GpioSwitchOptions(Options):
-    """A contact on a pin: e-stop, button, limit."""
-
-    pin: Pin
-    """GPIO it is wired to."""
-    closes_to: Literal["ground", "supply"] = "ground"
-    """What it connects the pin to."""
-    normally_closed: bool = False
-    """It opens when pressed. Use it for an e-stop: a broken wire then counts as pressed."""
-    debounce_s: Annotated[float, Field(ge=0, le=1)] = 0.01
-    """Changes shorter than this are not looked at."""

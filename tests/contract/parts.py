@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from drivers.base import DriverError, Light, Shutter, Switch
+from drivers.base import CameraTimeout, DriverError, Light, Shutter, Switch
 from tests.contract.bench import Bench
 
 
@@ -55,10 +55,48 @@ class ShutterContract(_PartContract):
     def test_presses_for_as_long_as_asked(self, opened):
         began_s = opened.bench.clock.now()
         running = opened.bench.start(lambda: opened.part.fire(0.5))
-        opened.bench.pass_time(0.2)
+        opened.bench.pass_time(opened.part.capabilities.lead_s + 0.2)
         opened.check(True)
-        opened.bench.finish(running)
+        firing = opened.bench.finish(running)
         assert opened.bench.clock.now() - began_s >= 0.5
+        assert began_s <= firing.start_s
+        assert firing.end_s - firing.start_s >= 0.5 - 1e-6
+        assert firing.end_s <= opened.bench.clock.now() + 1e-6
+        opened.check(False)
+
+    @pytest.mark.parametrize("ahead_s", [0.0, 0.013, 0.7])
+    def test_exposes_when_asked_or_later(self, opened, ahead_s):
+        not_before_s = opened.bench.clock.now() + ahead_s
+        firing = opened.bench.run(lambda: opened.part.fire(0.2, not_before_s))
+        assert firing.start_s >= not_before_s
+        late_s = opened.part.capabilities.lead_s
+        assert firing.start_s <= not_before_s + late_s + 1e-6
+        assert firing.proven is opened.part.capabilities.proves
+
+    def test_can_be_cancelled_and_lets_go(self, opened):
+        running = opened.bench.start(lambda: opened.part.fire(30.0))
+        opened.bench.pass_time(2.0)
+        opened.check(True)
+        opened.part.cancel()
+        with pytest.raises(CameraTimeout) as caught:
+            running.result()
+        assert caught.value.waited_s == pytest.approx(2.0, abs=0.5)
+        opened.check(False)
+        assert opened.bench.run(lambda: opened.part.fire(0.1)).end_s
+
+    def test_closed_while_it_exposes_it_lets_go(self, opened):
+        running = opened.bench.start(lambda: opened.part.fire(30.0))
+        opened.bench.pass_time(2.0)
+        opened.part.close()
+        opened.check(False)
+        with pytest.raises(DriverError):
+            running.result()
+        opened.check(False)
+
+    def test_an_exposure_takes_time(self, opened):
+        for wrong in (0.0, -1.0):
+            with pytest.raises(DriverError):
+                opened.part.fire(wrong)
         opened.check(False)
 
 

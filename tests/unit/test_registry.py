@@ -21,14 +21,8 @@ from drivers.base import (
     UnknownDriver,
 )
 from drivers.clock import VirtualClock
-from drivers.declared import (
-    Gphoto2Options,
-    GpioLightOptions,
-    GpioSwitchOptions,
-    Picamera2Options,
-    ReleaseOptions,
-    StepDirOptions,
-)
+from drivers.declared import Gphoto2Options, Picamera2Options, StepDirOptions
+from drivers.gpio.options import GpioLightOptions, GpioSwitchOptions, ReleaseOptions
 from drivers.grbl.options import GrblOptions
 from drivers.registry import Context
 from drivers.replay import ReplayOptions
