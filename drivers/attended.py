@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from drivers.base import DriverError, Motor, MotorStatus, Rail, RailCapabilities, RailStatus
+from drivers.base import AlarmResponse, DriverError, Motor, MotorStatus, Rail, RailCapabilities, RailStatus
 from drivers.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,9 @@ class AttendedRail:
         self._begin(self.rail.start_home)
 
     def start_move(self, target: int, speed_um_per_s: float | None = None) -> None:
-        """As the rail does."""
+        """As the rail does. Raises `AlarmResponse` after a fault of the chip too."""
+        if self._alarm is not None:
+            raise AlarmResponse(self.rail.capabilities.name, "motor", self._alarm)
         self._begin(lambda: self.rail.start_move(target, speed_um_per_s))
 
     def start_jog(self, distance: int, speed_um_per_s: float) -> None:

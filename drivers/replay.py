@@ -9,9 +9,10 @@ import math
 import re
 import struct
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -21,6 +22,7 @@ from drivers.base import (
     CameraSettings,
     DriverError,
     Exposure,
+    Firing,
     FrameData,
     NotOpen,
     TransferFailed,
@@ -36,6 +38,8 @@ PNG_START = b"\x89PNG\r\n\x1a\n"
 
 class ReplayOptions(CameraOptions):
     """A folder of photographs, one a position, in the natural order of their names (2 before 10)."""
+
+    can_be_fired: ClassVar[bool] = True
 
     folder: Path
     """Where the photographs are."""
@@ -230,6 +234,16 @@ class ReplayCamera:
         handle = self._tray.put(_Shot(path, end_s + self._options.transfer_s))
         settings = CameraSettings(exposure_s=self._options.exposure_s)
         return Exposure(start_s, end_s, sequence, settings, handle)
+
+    def expose_by(self, fire: Callable[[], Firing], position_um: float) -> Exposure:
+        """As `expose`, while a wired release says when. A frame period is of no account then."""
+        self._work.begin()
+        path = self._opened().files[self._index(position_um)]
+        firing = fire()
+        _, _, sequence = self._work.triggered(firing.start_s)
+        handle = self._tray.put(_Shot(path, firing.end_s + self._options.transfer_s))
+        settings = CameraSettings(exposure_s=self._options.exposure_s)
+        return Exposure(firing.start_s, firing.end_s, sequence, settings, handle)
 
     def fetch(self, exposure: Exposure) -> FrameData:
         """The file's bytes. Raises `TransferFailed` when it has gone, `CameraTimeout` after `cancel()`."""

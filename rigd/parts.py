@@ -5,17 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from drivers.attended import AttendedRail
 from drivers.base import (
     Camera,
     CameraCapabilities,
     CameraOptions,
+    DriverError,
     DriverNotAvailable,
+    FireableCamera,
     Light,
+    Motor,
     Rail,
     RailOptions,
+    Shutter,
+    ShutterOptions,
     Switch,
 )
 from drivers.clock import Clock
+from drivers.fired import FiredCamera, with_release
 from drivers.registry import Context, create, find
 from rigd.config.model import DriverConfig, RigConfig
 from rigd.planning import DeclaredRail, Planned, RailForecast, plan_stack
@@ -37,8 +44,8 @@ def make_parts(config: RigConfig, clock: Clock) -> Parts:
     context = Context(clock=clock, seed=config.rig.seed)
     light, switches = config.light, config.switches
     return Parts(
-        rail=cast("Rail", _made(config.rail, context)),
-        camera=cast("Camera", _made(config.camera, context)),
+        rail=_rail(config, context),
+        camera=_camera(config, context),
         light=cast("Light", _made(light, context)) if light is not None else None,
         switches={name: cast("Switch", _made(section, context)) for name, section in switches.items()},
         context=context,
@@ -48,7 +55,7 @@ def make_parts(config: RigConfig, clock: Clock) -> Parts:
 def dry_plan(config: RigConfig, clock: Clock) -> tuple[Planned, CameraCapabilities]:
     """Plan without moving anything, also for a rig whose drivers are not here: its options say what it is.
 
-    Opens the camera only where they do not tell its size. Raises `PlanError`, and `DriverError` when the camera is needed and fails.
+    Opens the camera, and never its release, only where they do not tell its size. Raises `PlanError`, and `DriverError` when the camera is needed and fails.
     """
     context = Context(clock=clock, seed=config.rig.seed)
     try:
@@ -65,7 +72,26 @@ def dry_plan(config: RigConfig, clock: Clock) -> tuple[Planned, CameraCapabiliti
             capabilities = camera.capabilities
         finally:
             camera.close()
+    if config.shutter is not None and isinstance(config.shutter.options, ShutterOptions):
+        capabilities = with_release(capabilities, config.shutter.options.declared())
     return plan_stack(config, rail, capabilities), capabilities
+
+
+def _rail(config: RigConfig, context: Context) -> Rail:
+    rail = cast("Rail", _made(config.rail, context))
+    if config.motor is None:
+        return rail
+    return AttendedRail(rail, cast("Motor", _made(config.motor, context)), context.clock)
+
+
+def _camera(config: RigConfig, context: Context) -> Camera:
+    camera = cast("Camera", _made(config.camera, context))
+    if config.shutter is None:
+        return camera
+    if not hasattr(camera, "expose_by"):
+        raise DriverError(config.camera.driver, "fires its camera itself: take the section `shutter` away")
+    shutter = cast("Shutter", _made(config.shutter, context))
+    return FiredCamera(cast("FireableCamera", camera), shutter)
 
 
 def _made(section: DriverConfig, context: Context) -> Any:

@@ -107,7 +107,8 @@ def clock_for(config: RigConfig, *, virtual: bool) -> Clock:
     """The clock that was asked for. Real parts do not keep virtual time."""
     if not virtual:
         return SystemClock()
-    sections = [config.rail, config.camera, config.light, *config.switches.values()]
+    single = (config.rail, config.motor, config.camera, config.shutter, config.light)
+    sections = [*single, *config.switches.values()]
     real = sorted({section.driver for section in sections if section is not None} - SIMULATED)
     if real:
         raise Stopped(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from drivers import registry
+from drivers.base import Entry
 from rigd.config import cross_plan, cross_remote
 from rigd.config.model import Finish
 from rigd.config.parts import Parts
@@ -174,6 +175,46 @@ def pins_used_once(parts: Parts) -> Iterator[Problem]:
                 taken[pin] = path
 
 
+def ports_used_once(parts: Parts) -> Iterator[Problem]:
+    """No two parts on one serial port."""
+    taken: dict[str, str] = {}
+    for section, device in parts.devices().items():
+        port = getattr(device.options, "port", None)
+        if not isinstance(port, str):
+            continue
+        if port in taken:
+            message = f"{port} is taken by {taken[port]}"
+            yield parts.problem(f"{section}.port", message, "give each its own port")
+        taken.setdefault(port, f"{section}.port")
+
+
+def release_fires_the_camera(parts: Parts) -> Iterator[Problem]:
+    """The camera of a rig with a wired release lets itself be fired by one."""
+    shutter, camera = parts.device("shutter"), parts.device("camera")
+    if shutter is None or camera is None or getattr(camera.options, "can_be_fired", False):
+        return
+    message = f"the camera driver '{camera.driver}' fires its camera itself, and needs no release"
+    able = (entry.name for entry in registry.entries("camera") if _can_be_fired(entry))
+    yield parts.problem("shutter", message, f"take the section away, or use the camera {' or '.join(able)}")
+
+
+def _can_be_fired(entry: Entry) -> bool:
+    try:
+        return bool(getattr(registry.options_class(entry), "can_be_fired", False))
+    except (ImportError, AttributeError):
+        return False
+
+
+def microsteps_agree(parts: Parts) -> Iterator[Problem]:
+    """The motor driver makes the microsteps that the rail counts."""
+    rail, motor = parts.device("rail"), parts.device("motor")
+    counted = getattr(rail.options, "microsteps", None) if rail is not None else None
+    made = getattr(motor.options, "microsteps", None) if motor is not None else None
+    if counted is not None and made is not None and counted != made:
+        message = f"{made} microsteps per full step, where the rail counts {counted}"
+        yield parts.problem("motor.microsteps", message, f"microsteps: {counted}")
+
+
 def drivers_to_come(parts: Parts) -> Iterator[Problem]:
     """Drivers that are checked and cannot be opened yet."""
     for section, device in parts.devices().items():
@@ -181,12 +222,6 @@ def drivers_to_come(parts: Parts) -> Iterator[Problem]:
         if entry.target is None:
             reason = entry.why_not or "this release cannot drive it yet"
             yield parts.problem(f"{section}.driver", f"driver '{entry.name}': {reason}", "")
-
-
-def releases_in_use(parts: Parts) -> Iterator[Problem]:
-    """A wired release that nothing presses."""
-    if parts.device("shutter") is not None:
-        yield parts.problem("shutter", "no camera of this release is fired by a wired release", "")
 
 
 def folders_there(parts: Parts) -> Iterator[Problem]:
@@ -218,11 +253,13 @@ CHECKS: tuple[Check, ...] = (
     finish_has_a_surface,
     finish_can_be_orthographic,
     simulated_together,
+    release_fires_the_camera,
+    microsteps_agree,
     pins_used_once,
+    ports_used_once,
 )
 ADVICE: tuple[Check, ...] = (
     drivers_to_come,
-    releases_in_use,
     folders_there,
     settle_at_all,
     finish_has_a_scale,

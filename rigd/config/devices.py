@@ -18,7 +18,7 @@ from rigd.config.source import Keys, Source, dotted
 
 Model = TypeVar("Model", bound=BaseModel)
 
-KIND_OF_SECTION = {"rail": "rail", "camera": "camera", "shutter": "shutter", "light": "light"}
+KIND_OF_SECTION = {name: name for name in ("rail", "motor", "camera", "shutter", "light")}
 """The section of a single driver, and the kind of driver it takes. `switches` is a mapping of drivers of kind `switch`."""
 
 

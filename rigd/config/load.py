@@ -48,7 +48,7 @@ PLAIN_SECTIONS: Mapping[str, type[Section]] = {
     "mqtt": Mqtt,
     "homeassistant": HomeAssistant,
 }
-_LEFT_AWAY_WHEN_EMPTY = {"plan", "shutter", "light", "mqtt"}
+_LEFT_AWAY_WHEN_EMPTY = {"plan", "motor", "shutter", "light", "mqtt"}
 _STARTS = {
     "rail": "add 'rail:' with 'driver: sim' below it, or another driver of docs/config.md",
     "camera": "add 'camera:' with 'driver: sim' below it, or another driver of docs/config.md",

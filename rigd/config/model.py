@@ -182,6 +182,8 @@ class RigConfig(Section):
     """Which rig this is."""
     rail: DriverConfig
     """The motorised axis."""
+    motor: DriverConfig | None = None
+    """The stepper driver chip of its motor, where it has a wire of its own. Left away: nobody asks it."""
     camera: DriverConfig
     """What takes the frames."""
     shutter: DriverConfig | None = None
@@ -224,7 +226,7 @@ class DriverConfig(Section):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     kind: str
-    """`rail`, `camera`, `shutter`, `light` or `switch`."""
+    """`rail`, `motor`, `camera`, `shutter`, `light` or `switch`."""
     driver: str
     """The driver's name, such as `sim`."""
     options: SerializeAsAny[Options]

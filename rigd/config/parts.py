@@ -49,7 +49,7 @@ class Parts:
         return section if isinstance(section, kind) else None
 
     def device(self, name: str) -> DriverConfig | None:
-        """`rail`, `camera` or `light`."""
+        """`rail`, `motor`, `camera`, `shutter` or `light`."""
         return self._get(name, DriverConfig)
 
     def devices(self) -> dict[str, DriverConfig]:

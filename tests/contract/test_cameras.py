@@ -4,10 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
+from drivers.fired import FiredCamera
 from drivers.registry import Context
 from drivers.replay import ReplayCamera, ReplayOptions
 from drivers.sim.camera import SimCamera
-from drivers.sim.options import SimCameraOptions
+from drivers.sim.options import SimCameraOptions, SimShutterOptions
+from drivers.sim.parts import SimShutter
 from tests.contract.bench import VirtualBench
 from tests.contract.cameras import CameraContract, CameraRig
 
@@ -45,3 +47,15 @@ def rig(request, folder):
 
 class TestCameras(CameraContract):
     pass
+
+
+class TestFiredCameras(CameraContract):
+    """A camera that a wired release fires is a camera like any other."""
+
+    @pytest.fixture
+    def rig(self, folder):
+        bench = VirtualBench()
+        context = Context(bench.clock, seed=5)
+        options = ReplayOptions(folder=folder, first_um=100.0, step_um=50.0)
+        camera = FiredCamera(ReplayCamera(options, context), SimShutter(SimShutterOptions(), context))
+        return CameraRig(bench, camera, position_um=300.0)

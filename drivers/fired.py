@@ -1,0 +1,67 @@
+"""A camera and the wired release that fires it, as one camera.
+
+The release knows when the shutter was open, the camera knows the picture: times come from the one, data from the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from drivers.base import CameraCapabilities, Exposure, FireableCamera, FrameData, Shutter, ShutterCapabilities
+
+
+def with_release(camera: CameraCapabilities, shutter: ShutterCapabilities) -> CameraCapabilities:
+    """A camera as it is when a release fires it: later by the release's lead, and no sooner than a flash has charged."""
+    return replace(
+        camera,
+        name=f"{camera.name}, fired by {shutter.name}",
+        overhead_s=camera.overhead_s + shutter.lead_s + shutter.recycle_s,
+    )
+
+
+class FiredCamera:
+    """A camera whose shutter a release opens.
+
+    Args:
+        camera: gives the pictures.
+        shutter: opens its shutter, for the camera's exposure time.
+    """
+
+    def __init__(self, camera: FireableCamera, shutter: Shutter) -> None:
+        self.camera = camera
+        self.shutter = shutter
+
+    @property
+    def capabilities(self) -> CameraCapabilities:
+        """The camera's, with the release's times."""
+        return with_release(self.camera.capabilities, self.shutter.capabilities)
+
+    def open(self) -> None:
+        """Both, the release first: it lets go of whatever it held. Raises `DriverError`."""
+        self.shutter.open()
+        try:
+            self.camera.open()
+        except Exception:
+            self.shutter.close()
+            raise
+
+    def close(self) -> None:
+        """Both; the release is let go of whatever becomes of the camera."""
+        try:
+            self.shutter.close()
+        finally:
+            self.camera.close()
+
+    def expose(self, not_before_s: float, position_um: float) -> Exposure:
+        """One picture, whose exposure begins at `not_before_s` or later. Raises as `Camera.expose` and `Shutter.fire` do."""
+        exposure_s = self.camera.capabilities.exposure_s
+        return self.camera.expose_by(lambda: self.shutter.fire(exposure_s, not_before_s), position_um)
+
+    def fetch(self, exposure: Exposure) -> FrameData:
+        """The picture's data, from the camera."""
+        return self.camera.fetch(exposure)
+
+    def cancel(self) -> None:
+        """End the running `expose` or `fetch`. Any thread."""
+        self.shutter.cancel()
+        self.camera.cancel()
