@@ -56,6 +56,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if not self.is_closed():
             self.call_soon_threadsafe(lambda: None)
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
+        """Wait for threads to end. Without the limit that Python 3.12 and later set: virtual time would be over at once."""
+        await super().shutdown_default_executor()
+
     def close(self) -> None:
         """Close the loop and let go of the clock."""
         self._virtual_clock.on_idle = None

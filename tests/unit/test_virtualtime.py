@@ -107,3 +107,15 @@ def test_a_cancelled_wait_drops_the_result_and_the_worker_goes_on():
         return worker.close()
 
     assert asyncio.run(main())
+
+
+def test_a_thread_that_ends_late_is_no_reason_to_warn():
+    """Python 3.12 and later give threads 300 s to end, of a time that jumps."""
+    clock, over = VirtualClock(), threading.Event()
+
+    async def main() -> None:
+        asyncio.get_running_loop().run_in_executor(None, over.wait, 5)
+        threading.Timer(0.3, over.set).start()
+
+    run(main(), clock)
+    assert over.is_set()
