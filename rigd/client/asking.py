@@ -89,6 +89,7 @@ class Asker:
             CommandTimeout: no answer in time.
             RigOffline: the rig was not there in all that time.
             NotReachable: there was no way to it in all that time.
+            ValueError: a parameter is infinite or nan, which JSON does not know; nothing was sent.
         """
         loop = asyncio.get_running_loop()
         limit_s = self.timeout_s if timeout_s is None else timeout_s
@@ -157,7 +158,7 @@ class Asker:
         if acts and self._ahead_s is not None:
             moment = datetime.fromtimestamp(until_s + self._ahead_s, UTC)
             envelope["not_after"] = moment.isoformat()
-        payload = json.dumps(envelope).encode()
+        payload = json.dumps(envelope, allow_nan=False).encode()
         known_as(transaction, payload)
         return await self._wait(_Asked(topic, payload, transaction, until_s))
 

@@ -276,6 +276,13 @@ def _words(error: ErrorDetails, model: type[Inward]) -> str:
             return f"unknown key; there are {known}" if known else "unknown key"
         case "value_error":
             return str(error["ctx"]["error"])
+        case "string_pattern_mismatch":
+            kind = (
+                "printable ASCII without blanks"
+                if error["loc"][-1] == "transaction"
+                else "free of control characters"
+            )
+            return f"must be {kind}, not {clean(repr(error['input']))}"
     words = _SHOULD.sub("must ", error["msg"])
     value = error["input"]
     if isinstance(value, dict | list):

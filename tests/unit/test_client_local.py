@@ -131,6 +131,17 @@ def test_what_fails_after_it_was_accepted_is_another_error(tmp_path):
     talk(tmp_path, body)
 
 
+@pytest.mark.parametrize("nowhere", [float("nan"), float("inf")])
+def test_a_number_that_json_does_not_know_is_not_sent(tmp_path, nowhere):
+    async def body(rig: RigClient, fake: FakeRig) -> None:
+        with pytest.raises(ValueError, match="JSON compliant"):
+            await rig.goto(nowhere)
+        await rig.goto(2000)
+        assert [params["params"]["position_um"] for params in fake.requests("goto")] == [2000]
+
+    talk(tmp_path, body)
+
+
 def test_no_answer_in_time(tmp_path):
     async def body(rig, fake):
         fake.silent = {"home", "ping"}
