@@ -144,23 +144,35 @@ class VirtualClock:
         if interrupt is not None and interrupt.is_set():
             return False
         waiter = _Waiter()
+
+        def give_up() -> None:
+            self._release(waiter, reached=False)
+
+        # Before this thread counts as waiting: an interrupt that came in between would find time jumped past it.
+        if interrupt is not None:
+            interrupt.call_when_set(give_up)
+        try:
+            if self._begin_to_wait(when_s, waiter):
+                return True
+            waiter.released.wait()
+        finally:
+            if interrupt is not None:
+                interrupt.forget(give_up)
+        return waiter.reached
+
+    def _begin_to_wait(self, when_s: float, waiter: _Waiter) -> bool:
+        """Count this thread as waiting; True when there is nothing to wait for."""
         with self._lock:
             if when_s <= self._now_s:
+                if waiter.released.is_set():
+                    self._count(-1)  # given up and counted as working again, and it never waited
+                waiter.released.set()
                 return True
             heapq.heappush(self._waiters, (when_s, next(self._tie), waiter))
             idle = self._count(-1)
         if idle and self.on_idle is not None:
             self.on_idle()
-
-        def give_up() -> None:
-            self._release(waiter, reached=False)
-
-        if interrupt is not None:
-            interrupt.call_when_set(give_up)
-        waiter.released.wait()
-        if interrupt is not None:
-            interrupt.forget(give_up)
-        return waiter.reached
+        return False
 
     def work_begins(self) -> None:
         """Virtual time stands still from here."""
