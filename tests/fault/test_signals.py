@@ -18,10 +18,15 @@ from rigd.session import survey, verify
 from tests.rigs import FRAMES, SMALL
 
 
+def kept_in(folder):
+    """The part of a config that says where a rig's files are."""
+    return f"storage: {{sessions: {folder / 'sessions'}}}\nservice: {{state: {folder / 'state'}}}\n"
+
+
 @pytest.fixture
 def rig(tmp_path):
     path = tmp_path / "rig.yaml"
-    path.write_text(f"{SMALL}\nstorage: {{sessions: {tmp_path / 'sessions'}}}\n")
+    path.write_text(f"{SMALL}\n{kept_in(tmp_path)}")
     return path
 
 
@@ -120,7 +125,7 @@ FUSING = SMALL.replace("finish: {enabled: false}", "finish: {method: argmax, ali
 
 def test_the_daemon_fuses_what_is_pending_and_ends_in_order(tmp_path):
     config = tmp_path / "rig.yaml"
-    config.write_text(f"{FUSING}\nstorage: {{sessions: {tmp_path / 'sessions'}}}\n")
+    config.write_text(f"{FUSING}\n{kept_in(tmp_path)}")
     captured = rigd("capture", "--config", config, "--virtual-time")
     _, err = captured.communicate(timeout=120)
     assert captured.returncode == Exit.DONE, err
@@ -145,7 +150,7 @@ def test_the_daemon_fuses_what_is_pending_and_ends_in_order(tmp_path):
 
 def test_a_signal_while_it_fuses_leaves_a_complete_session_to_be_fused_later(tmp_path):
     config = tmp_path / "rig.yaml"
-    config.write_text(f"{FUSING}\nstorage: {{sessions: {tmp_path / 'sessions'}}}\n")
+    config.write_text(f"{FUSING}\n{kept_in(tmp_path)}")
     process = rigd("capture", "--config", config, "--virtual-time")
     for line in process.stderr:
         if "fusing the stack" in line:
