@@ -38,7 +38,6 @@ class AttendedRail:
         self._status = MotorStatus()
         self._alarm: str | None = None
         self._lost: DriverError | None = None
-        self._released = False
         self._homing = False
 
     @property
@@ -62,7 +61,7 @@ class AttendedRail:
         finally:
             self.motor.close()
             self._looked_s = self._alarm = self._lost = None
-            self._homing = self._released = False
+            self._homing = False
             self._status = MotorStatus()
 
     def start_home(self) -> None:
@@ -116,9 +115,8 @@ class AttendedRail:
         self.rail.halt()
 
     def release(self) -> None:
-        """As the rail does: an enable pin that is off is then as it should be."""
+        """As the rail does. It is not homed then, and an enable pin that is off is as it should be."""
         self.rail.release()
-        self._released = True
 
     def _take_in(self, status: RailStatus) -> None:
         before, self._status = self._status, self._asked(self.motor.look)
@@ -128,7 +126,7 @@ class AttendedRail:
         fault = self._status.fault
         if fault is not None:
             fault = f"{fault}: home the rail"
-        elif status.homed and not self._status.enabled and not self._released:
+        elif status.homed and not self._status.enabled:
             fault = DISABLED
         if fault is not None:
             log.error("%s", fault)
@@ -158,4 +156,3 @@ class AttendedRail:
     def _begin(self, start: Callable[[], None]) -> None:
         self._check_there()
         start()
-        self._released = False

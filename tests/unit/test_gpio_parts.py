@@ -95,12 +95,15 @@ def test_dimmed(pins, lamp, active_low, share):
     assert pins[PIN].function == "input"
 
 
-def test_off_before_it_is_let_go(pins, lamp):
-    light = lamp()
+@pytest.mark.parametrize(("active_low", "dark"), [(False, 0.0), (True, 1.0)])
+def test_off_before_it_is_let_go(pins, lamp, active_low, dark):
+    light = lamp(active_low=active_low)
     light.on()
-    levels = pins[PIN].levels
+    seen = []
+    pins[PIN].wired = lambda level: seen.append((pins[PIN].function, level))
     light.close()
-    assert levels[-1][1] == 0.0
+    assert seen[0] == ("output", dark)
+    assert pins[PIN].function == "input"
     light.off()
     with pytest.raises(NotOpen):
         light.on()

@@ -241,6 +241,22 @@ def test_the_exposure_never_begins_before_the_press(made):
     assert firing.start_s == pytest.approx(rig.asked_s + 0.5, abs=1e-9)
 
 
+def test_an_edge_counts_from_when_the_kernel_saw_it(made, monkeypatch):
+    """The library's thread may be late; the edge carries its own time."""
+    rig = made(press_s=0.02, **PROOF)
+    running = rig.start(0.5)
+    rig.bench.pass_time(0.3)
+    factory = rig.pins.factory
+    ticks = factory.ticks
+    monkeypatch.setattr(factory, "ticks", lambda: ticks() + 0.25)
+    rig.close_contact()
+    rig.bench.pass_time(0.1)
+    rig.close_contact(False)
+    firing = rig.bench.finish(running)
+    assert firing.start_s - rig.asked_s == pytest.approx(0.05 - 0.004, abs=0.02)
+    assert firing.end_s - rig.asked_s == pytest.approx(0.55 + 0.004, abs=0.02)
+
+
 def test_a_contact_to_the_supply(made):
     rig = made(press_s=0.02, sync_closes_to="supply", **PROOF)
     rig.pins[FULL].wired = lambda level: (rig.pins[SYNC].drive_high if level else rig.pins[SYNC].drive_low)()
