@@ -7,7 +7,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ from rigd.finish import Finished
 from rigd.machine import events as ev
 from rigd.machine.state import Mode
 from rigd.preview import DEPTH, PREVIEW
+from rigd.serving import kept_in
 from rigd.session import Session, SessionError, survey, verify
 from rigd.session.store import MANIFEST, check_resumable, load_manifest
+from rigd.sole import only_one
 from rigd.virtualtime import run
 
 SIMULATED = frozenset({"sim", "replay"})
@@ -80,7 +82,8 @@ def capture(options: argparse.Namespace) -> int:
         name = (options.name or config.rig.id).encode("utf-8", "replace").decode()
         return await rig.start(name, planned.plan)
 
-    outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
+    with _alone(config):
+        outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
     outcome.finished = finished_after(outcome, config, quiet=options.json)
     report(outcome, as_json=options.json)
     return Exit.DONE
@@ -97,7 +100,8 @@ def resume(options: argparse.Namespace) -> int:
         await rig.home()
         return await rig.resume(path)
 
-    outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
+    with _alone(config):
+        outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
     outcome.finished = finished_after(outcome, config, quiet=options.json)
     report(outcome, as_json=options.json)
     return Exit.DONE
@@ -107,14 +111,23 @@ def clock_for(config: RigConfig, *, virtual: bool) -> Clock:
     """The clock that was asked for. Real parts do not keep virtual time."""
     if not virtual:
         return SystemClock()
-    single = (config.rail, config.motor, config.camera, config.shutter, config.light)
-    sections = [*single, *config.switches.values()]
-    real = sorted({section.driver for section in sections if section is not None} - SIMULATED)
-    if real:
+    if real := _real_parts(config):
         raise Stopped(
             Exit.USAGE, f"--virtual-time is for simulated rigs; this one has real parts: {', '.join(real)}"
         )
     return VirtualClock()
+
+
+def _real_parts(config: RigConfig) -> list[str]:
+    """The drivers of parts that are no simulation."""
+    single = (config.rail, config.motor, config.camera, config.shutter, config.light)
+    sections = [*single, *config.switches.values()]
+    return sorted({section.driver for section in sections if section is not None} - SIMULATED)
+
+
+def _alone(config: RigConfig) -> AbstractContextManager[None]:
+    """Nobody else has the rig's parts: a second one who opens a serial port resets the controller under the first."""
+    return only_one(kept_in(config)) if _real_parts(config) else nullcontext()
 
 
 async def capture_with(

@@ -56,6 +56,7 @@ def _explain(error: Exception) -> tuple[Exit, str]:
     from rigd.link.credentials import CredentialsError
     from rigd.plan import PlanError
     from rigd.session import DamagedJournal, JournalInUse, SessionError
+    from rigd.sole import AnotherDaemon
 
     match error:
         case Stopped():
@@ -75,6 +76,8 @@ def _explain(error: Exception) -> tuple[Exit, str]:
         case CredentialsError():
             code, message = Exit.BROKER, str(error)
         case DriverError() | Refused() | RigError():
+            code, message = Exit.HARDWARE, str(error)
+        case AnotherDaemon():
             code, message = Exit.HARDWARE, str(error)
         case OSError():
             code, message = Exit.STORAGE, str(error)

@@ -22,6 +22,7 @@ from rigd.remote import gate
 from rigd.remote.actions import Action, Actions, Ending
 from rigd.remote.answers import Answers, Asker, lost, reply_of
 from rigd.remote.bus import Incoming
+from rigd.remote.chatter import Chatter
 from rigd.remote.leases import Leases
 from rigd.remote.ledger import Entry, Ledger
 from rigd.remote.reading import Command, clean, read, transaction_in
@@ -106,6 +107,7 @@ class Desk:
         self._answers = Answers(self._room)
         self._vigil = Vigil(self._room)
         self._closed = False
+        self._acted = Chatter(log, clock)
         rig.controller.listen(self._actions)
         self._room.reconfigure()
 
@@ -259,6 +261,8 @@ class Desk:
     def _carry_out(self, work: _Work) -> None:
         command = work.command
         job = Job(command, work.asker.incoming.source)
+        if gate.acts(command):
+            self._acted.say("%s over %s", command.name, job.source)
         quick = QUICK.get(command.name)
         if quick is None:
             task = asyncio.get_running_loop().create_task(self._work(work, job))

@@ -11,6 +11,7 @@ from drivers.clock import SystemClock
 from rigd.cli.exits import Exit
 from rigd.cli.parser import run_command_line
 from rigd.session import survey
+from rigd.sole import only_one
 from tests.emulators.grbl_rails import GRBL, OPTIONS, emulated
 
 FRAMES = 8
@@ -79,3 +80,18 @@ def test_a_plug_pulled_in_the_middle_and_put_back(tmp_path, photographs, capsys)
         assert run_command_line(["resume", str(session.path), "--json"]) == Exit.DONE
     (session,) = survey(tmp_path / "sessions")
     assert (session.outcome, session.frames) == ("complete", FRAMES)
+
+
+def test_a_rig_that_is_served_already_is_left_alone(tmp_path, photographs, capsys):
+    """Opening the port a second time resets the controller under the daemon that moves it."""
+    kit = GRBL["FluidNC"]
+    with ExitStack() as stack:
+        emulator, _ = emulated(kit, tmp_path / "grbl", SystemClock(), stack, speed=3.0)
+        config = written(tmp_path, photographs, emulator.port, kit)
+        heard = len(emulator.firmware.lines)
+        with only_one(tmp_path / "state" / "bench"):
+            code = run_command_line(["capture", "--config", config, "--json"])
+        said = json.loads(capsys.readouterr().out)
+        assert (code, said["kind"]) == (Exit.HARDWARE, "hardware")
+        assert "another rigd" in said["error"]
+        assert len(emulator.firmware.lines) == heard
