@@ -75,6 +75,8 @@ class Hands:
         self._home_error: int | None = None
         # A cleared e-stop opens what the start may still be opening.
         self._opening = asyncio.Lock()
+        # An e-stop leaves a session that may just be being closed, and another stack may be begun before that is done.
+        self._leaving = asyncio.Lock()
 
     def begin(self, effect: fx.Effect) -> Awaitable[Event | None] | None:
         """The coroutine for an effect, None for one that asks for nothing. Which exposure is meant is settled here, at once."""
@@ -215,7 +217,8 @@ class Hands:
         assert open_pipeline is not None
         self.results = self._home_error = None  # those of an earlier stack are not this one's
         try:
-            self.pipeline = await open_pipeline()
+            async with self._leaving:
+                self.pipeline = await open_pipeline()
             await self.lamp.on(self.pipeline)
         finally:
             begun.set()
@@ -228,20 +231,22 @@ class Hands:
 
     async def _close_session(self, effect: fx.CloseSession) -> Event:
         await self._begun.wait()
-        if self.pipeline is not None:
-            self.results = await complete(
-                self.pipeline, self.store, effect.outcome, effect.why, self._home_error
-            )
-            await self._leave(effect.outcome, effect.why)
+        async with self._leaving:
+            if self.pipeline is not None:
+                self.results = await complete(
+                    self.pipeline, self.store, effect.outcome, effect.why, self._home_error
+                )
+                await self._leave(effect.outcome, effect.why)
         return ev.SessionClosed(effect.serial)
 
     async def _suspend_session(self, effect: fx.SuspendSession) -> Event:
         await self._begun.wait()
-        if self.pipeline is not None:
-            try:
-                await self.store.run(self.pipeline.session.note, "suspended", why=effect.why)
-            finally:
-                await self._leave("suspended", effect.why)
+        async with self._leaving:
+            if self.pipeline is not None:
+                try:
+                    await self.store.run(self.pipeline.session.note, "suspended", why=effect.why)
+                finally:
+                    await self._leave("suspended", effect.why)
         return ev.SessionClosed(effect.serial)
 
     async def _leave(self, outcome: str, why: str) -> None:
