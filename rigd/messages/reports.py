@@ -294,6 +294,8 @@ class Health(Outward):
     loop_lag_s: float | None = None
     """The latest that the control loop was since the last report."""
     loop_lag_p99_s: float | None = None
+    rail_warnings: list[str] = []
+    """What the rail and its motor's driver warn of: heat, an open coil."""
     camera_restarts: int = 0
     broker_losses: int = 0
     """How often the broker was lost since the start."""

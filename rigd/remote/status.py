@@ -101,6 +101,7 @@ class Status:
             counts=counts or Counts(),
             camera_restarts=lambda: rig.controller.hands.camera.restarts,
             refused=lambda: reporter.refused,
+            rail_warnings=lambda: rig.rail_now.warnings if rig.rail_now is not None else (),
         )
         reporter.on_error = self.state_changed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -53,6 +53,7 @@ class Vitals:
         reader: of the machine.
         counts: of others.
         camera_restarts, refused: counted by camera control and reporter.
+        rail_warnings: what the rail warns of now.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Vitals:
         counts: Counts,
         camera_restarts: Callable[[], int],
         refused: Callable[[], int],
+        rail_warnings: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._switchboard = switchboard
         self._clock = clock
@@ -71,6 +73,7 @@ class Vitals:
         self._counts = counts
         self._camera_restarts = camera_restarts
         self._refused = refused
+        self._rail_warnings = rail_warnings
         self._begun_s = clock.now()
 
     async def serve(self) -> None:
@@ -97,6 +100,7 @@ class Vitals:
                 "memory_used_bytes": used,
                 "loop_lag_s": None if lag is None else lag.worst_s,
                 "loop_lag_p99_s": None if lag is None else lag.p99_s,
+                "rail_warnings": list(self._rail_warnings()),
                 "camera_restarts": self._camera_restarts(),
                 "broker_losses": self._counts.broker_losses(),
                 "dropped_events": self._counts.dropped_events(),

@@ -36,6 +36,7 @@ def reports_of(reader, seconds, counts=None, refused=lambda: 0):
             reader,
             counts=counts or Counts(),
             camera_restarts=lambda: 3,
+            rail_warnings=lambda: ("the motor's driver is hot",),
             refused=refused,
         )
         serving = asyncio.create_task(vitals.serve())
@@ -74,6 +75,7 @@ def test_everything_a_pi_has(tmp_path):
     assert health.disk_free_bytes > 0
     assert (health.loop_lag_s, health.loop_lag_p99_s) == (0.031, 0.004)
     assert (health.camera_restarts, health.broker_losses) == (3, 2)
+    assert health.rail_warnings == ["the motor's driver is hot"]
     assert (health.dropped_events, health.refused_commands) == (7, 5)
     assert health.uptime_s < 1
 
