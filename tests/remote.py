@@ -49,7 +49,9 @@ rail:
   ring_hz: 200
   profile: trapezoid
   max_speed_um_per_s: 50000
-  homing_speed_um_per_s: 20000
+  homing_speed_um_per_s: 50000
+  acceleration_um_per_s2: 2000000
+  pull_off_um: 100
 camera:
   driver: sim
   scene: tilt

@@ -122,7 +122,7 @@ def test_a_stack_whose_commander_is_gone(tmp_path, lapses, mode):
         done = {"continue": (0, 0), "pause": (1, 0), "stop": (0, 1)}[lapses]
         assert (len(rig.diary.done(ev.Pause)), len(rig.diary.done(ev.Suspend))) == done
 
-    over(main, tmp_path, LONG, f"remote.lease_lapses={lapses}", "settle.fixed_s=0.03")
+    over(main, tmp_path, LONG, f"remote.lease_lapses={lapses}")
     whole_session(tmp_path, "left")
 
 
