@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
+# Tests of whole rigs wait most of the time: for rails, brokers and processes.
+JOBS   ?= 4
 
 .PHONY: demo test lint layers bench soak hil docs lock lock-peers clean help
 .DEFAULT_GOAL := help
@@ -19,7 +21,7 @@ demo: $(STAMP) ## capture a simulated stack end to end and show where its pictur
 
 test: $(STAMP) ## unit, contract, property and fault tests
 	@requirements/make-tools
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(STAMP) ## ruff, mypy --strict, and the layers
 	@$(BIN)/ruff check .
