@@ -55,7 +55,13 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     _declared("rail", "stepdir", "StepDirOptions", "stepper driver on the Pi's own pins"),
     _declared("camera", "picamera2", "Picamera2Options", "Raspberry Pi camera"),
-    _declared("camera", "gphoto2", "Gphoto2Options", "tethered DSLR or mirrorless camera"),
+    Entry(
+        "camera",
+        "gphoto2",
+        "drivers.gphoto2.options:Gphoto2Options",
+        "drivers.gphoto2.camera:Gphoto2Camera",
+        "tethered DSLR or mirrorless camera",
+    ),
     Entry(
         "shutter",
         "release",

@@ -21,7 +21,8 @@ from drivers.base import (
     UnknownDriver,
 )
 from drivers.clock import VirtualClock
-from drivers.declared import Gphoto2Options, Picamera2Options, StepDirOptions
+from drivers.declared import Picamera2Options, StepDirOptions
+from drivers.gphoto2.options import Gphoto2Options
 from drivers.gpio.options import GpioLightOptions, GpioSwitchOptions, ReleaseOptions
 from drivers.grbl.options import GrblOptions
 from drivers.registry import Context
