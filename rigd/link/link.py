@@ -242,7 +242,7 @@ class Link:
         self._wire, self.connected, self.speaks = None, False, None
         under_way, self._under_way, self._bytes_under_way = [*self._under_way.values()], {}, 0
         for packet in self._outbox.lost(under_way):
-            log.error("%s: given up, it never arrives: %.100a", self._endpoint, packet.topic)
+            log.error("%s: given up, it never arrives: %.100s", self._endpoint, packet.topic)
         self._note_idle()
 
     def _tell_trouble(self, why: str, *, failed: bool) -> None:
@@ -298,7 +298,7 @@ class Link:
         if packet.topic not in self._denied:
             if len(self._denied) < MOST_DENIED:
                 self._denied.add(packet.topic)
-            log.warning("%s does not take messages on %.100a: %s", self._endpoint, packet.topic, why)
+            log.warning("%s does not take messages on %.100s: %s", self._endpoint, packet.topic, why)
         if self._on_denied is not None:
             self._call(self._on_denied, packet, why)
 
