@@ -142,37 +142,31 @@ class Gphoto2Camera:
         self._begin()
         with self._guarded("taking a picture"):
             held = self._ready()
-            shot = self._new_shot(held)
             try:
-                start_s, end_s = self._released(held, shot, not_before_s)
+                return self._released(held, not_before_s)
             except Said as said:
-                self._forget(shot)
                 if said.code not in failures.USED_UP:
                     raise
                 # Nothing was exposed; a new session can.
                 log.warning("%s: %s; renewing its session", self._port, said)
-                held = self._renewed(held)
-                shot = self._new_shot(held)
-                start_s, end_s = self._released(held, shot, not_before_s)
-            return self._exposure(held, shot, start_s, end_s)
+            return self._released(self._renewed(held), not_before_s)
 
     def expose_by(self, fire: Callable[[], Firing], position_um: float) -> Exposure:  # noqa: ARG002
         """As `expose`, while a wired release says when; what `fire` raises goes through."""
         self._begin()
         with self._guarded("taking a picture"):
             held = self._ready()
-            shot = self._new_shot(held)
-            held.session.reports.begin(shot)
-            try:
-                firing = fire()
-            except CameraTimeout:
-                raise
-            except DriverError:
-                # Nothing was exposed, so no file will come.
-                held.session.reports.taken_back()
-                self._forget(shot)
-                raise
-            return self._exposure(held, shot, firing.start_s, firing.end_s)
+            with self._new_shot(held) as shot:
+                held.session.reports.begin(shot)
+                try:
+                    firing = fire()
+                except CameraTimeout:
+                    raise
+                except DriverError:
+                    # Nothing was exposed, so no file will come.
+                    held.session.reports.taken_back()
+                    raise
+                return self._exposure(held, shot, firing.start_s, firing.end_s)
 
     def fetch(self, exposure: Exposure) -> FrameData:
         """The picture's data, once the camera has stored them.
@@ -229,17 +223,18 @@ class Gphoto2Camera:
 
     def _resolved(self, session: Session) -> bool:
         """Wait for the file of the picture before, which would be taken for the next one's. False when it does not come."""
-        before = session.reports.awaited
+        before = session.reports.last
         if before is None:
             return True
         wanted = before.handle in self._shots
-        try:
-            file = session.until_stored(before, STORED_LIMIT_S if wanted else self._able.exposure_s + GRACE_S)
-        except TransferFailed:
-            self._forget(before)
-            return False
-        if not wanted and self._options.capture_target == "memory":
-            session.delete(file)
+        if before.frame is None:
+            try:
+                session.until_stored(before, STORED_LIMIT_S if wanted else self._able.exposure_s + GRACE_S)
+            except TransferFailed:
+                self._shots.pop(before.handle, None)
+                return False
+        if not wanted:
+            self._cleared(session, before)
         return True
 
     def _renewed(self, held: Held) -> Held:
@@ -255,32 +250,35 @@ class Gphoto2Camera:
         log.info("%s: a new process after %d pictures", self._port, session.reports.shots)
         return self._connect()
 
-    def _new_shot(self, held: Held) -> Shot:
+    @contextmanager
+    def _new_shot(self, held: Held) -> Iterator[Shot]:
+        """Another picture; one that fails will not be asked for."""
         self._sequence += 1
         shot = Shot(self._sequence)
         self._shots[shot.handle] = (held.session, shot)
         while len(self._shots) > KEPT_SHOTS:
             self._shots.pop(next(iter(self._shots)))
-        return shot
+        try:
+            yield shot
+        except BaseException:
+            self._shots.pop(shot.handle, None)
+            raise
 
-    def _forget(self, shot: Shot) -> None:
-        self._shots.pop(shot.handle, None)
-
-    def _released(self, held: Held, shot: Shot, not_before_s: float) -> tuple[float, float]:
-        """Release the shutter, and wait until it has closed; start and end on the injected clock."""
+    def _released(self, held: Held, not_before_s: float) -> Exposure:
+        """Release the shutter, and wait until it has closed."""
         session = held.session
-        not_before_s = max(not_before_s, self._mirror_up(session, not_before_s))
-        self._wait_until(not_before_s)
-        asked_s = self._clock.now()
-        triggered = session.trigger(shot, self._able.exposure_s)
-        start_s = max(asked_s, self._here(triggered.before_s))
-        if shot.frame is not None:
-            closed_s = triggered.after_s
-        else:
-            closed_s = session.until_closed(shot, self._able.exposure_s + CLOSED_LIMIT_S)
-        end_s = max(self._here(closed_s), start_s + self._able.exposure_s)
-        self._wait_until(end_s)
-        return start_s, end_s
+        with self._new_shot(held) as shot:
+            self._wait_until(max(not_before_s, self._mirror_up(session, not_before_s)))
+            asked_s = self._clock.now()
+            triggered = session.trigger(shot, self._able.exposure_s)
+            start_s = max(asked_s, self._here(triggered.before_s))
+            if shot.frame is not None:
+                closed_s = triggered.after_s
+            else:
+                closed_s = session.until_closed(shot, self._able.exposure_s + CLOSED_LIMIT_S)
+            end_s = max(self._here(closed_s), start_s + self._able.exposure_s)
+            self._wait_until(end_s)
+            return self._exposure(held, shot, start_s, end_s)
 
     def _mirror_up(self, session: Session, not_before_s: float) -> float:
         """Raise the mirror, so early that it is at rest when the shutter may open; when it will be."""
@@ -312,16 +310,20 @@ class Gphoto2Camera:
             what = "; ".join(changed)
             log.warning("%s: somebody changed its %s", self._port, what)
             if settings == self._able.settings:
-                self._forget(shot)
                 raise DriverError(self._port, f"the camera changed its {what}: it is set back")
         return Exposure(start_s, end_s, shot.handle, settings, shot.handle)
 
     def _fetched(self, session: Session, shot: Shot) -> bytes:
         file = session.until_stored(shot, STORED_LIMIT_S)
         data = session.download(file)
-        if self._options.capture_target == "memory":
-            session.delete(file)
+        self._cleared(session, shot)
         return data
+
+    def _cleared(self, session: Session, shot: Shot) -> None:
+        """Nothing stays in the camera's memory; what is on its card stays there."""
+        if self._options.capture_target == "memory" and shot.frame is not None and not shot.cleared:
+            shot.cleared = True
+            session.delete(shot.frame)
 
     # ------------------------------------------------------------------------------------------------------------ time
 

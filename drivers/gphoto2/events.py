@@ -37,6 +37,8 @@ class Shot:
     others: list[File] = field(default_factory=list)
     data: bytes | None = None
     """Fetched ahead of time, when the session had to be renewed."""
+    cleared: bool = False
+    """Its file was taken out of the camera's memory."""
 
 
 class Reports:
@@ -65,9 +67,9 @@ class Reports:
         return self._shots
 
     @property
-    def awaited(self) -> Shot | None:
-        """The picture whose file has not come."""
-        return self._waiting if self._waiting is not None and self._waiting.frame is None else None
+    def last(self) -> Shot | None:
+        """The picture begun last."""
+        return self._waiting
 
     def begin(self, shot: Shot) -> None:
         """A picture is about to be triggered. A file of the last one that comes from now on would be taken for its own."""

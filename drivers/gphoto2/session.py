@@ -15,6 +15,8 @@ from drivers.gphoto2.options import Gphoto2Options
 
 log = logging.getLogger(__name__)
 
+START_LIMIT_S = 15.0
+"""The first answer includes the start of the process, on a Pi that may be busy."""
 OPEN_LIMIT_S = 20.0
 """Some cameras take that long to wake; and a card with thousands of pictures is read when a camera is opened."""
 DOWNLOAD_LIMIT_S = 120.0
@@ -82,7 +84,8 @@ class Session:
 
     def detect(self) -> tuple[tuple[str, str], ...]:
         """Model and port of all cameras."""
-        return self.ask(m.Detect(), m.Cameras, "looking for cameras")[0].found
+        limit_s = max(START_LIMIT_S, self._options.response_timeout_s)
+        return self.ask(m.Detect(), m.Cameras, "looking for cameras", limit_s)[0].found
 
     def open(self, model: str, port: str) -> tuple[m.Widget, ...]:
         """Take a camera into use; all its settings."""

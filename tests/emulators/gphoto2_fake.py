@@ -77,8 +77,15 @@ class FakeCamera:
         self.write()
 
     def write(self) -> None:
-        """The script, for the next camera process."""
-        (self.folder / "script.json").write_text(json.dumps(self.script))
+        """The script. Faults count at once, the rest for the next camera process."""
+        fresh = self.folder / "script"
+        fresh.write_text(json.dumps(self.script))
+        fresh.replace(self.folder / "script.json")
+
+    def suffers(self, *faults: dict[str, Any]) -> None:
+        """Other faults from now on."""
+        self.script["faults"] = list(faults)
+        self.write()
 
     def unplug(self) -> None:
         (self.folder / "unplugged").touch()

@@ -75,7 +75,8 @@ def called(name):
     if (HOME / "unplugged").exists():
         raise GPhoto2Error(-52 if name == "init" else -7)
     count = now["calls"][name] = now["calls"].get(name, 0) + 1
-    fault = next((f for f in SCRIPT["faults"] if f["call"] == name and count in f["at"]), None)
+    faults = json.loads((HOME / "script.json").read_text())["faults"]
+    fault = next((f for f in faults if f["call"] == name and count in f["at"]), None)
     if now.get("stuck") and name not in {"detect", "reset"}:
         fault = now["stuck"]
     keep(now)
