@@ -7,6 +7,7 @@ process of its own (`daemon`), so that it can be killed. Nobody sleeps: whatever
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import json
 import os
@@ -271,6 +272,14 @@ class Heard:
     def json(self) -> Any:
         return json.loads(self.payload)
 
+    @functools.cached_property
+    def said(self) -> Any:
+        """JSON where it is JSON, text otherwise."""
+        try:
+            return json.loads(self.payload)
+        except ValueError:
+            return self.payload.decode("utf-8", "replace")
+
 
 @dataclass
 class Somebody:
@@ -299,28 +308,28 @@ class Somebody:
 
         def found() -> Heard | None:
             fits = (one for one in self.heard[since:] if one.topic == topic)
-            return next((one for one in fits if wanted(_read(one))), None)
+            return next((one for one in fits if wanted(one.said)), None)
 
         heard: Heard = await self.until(found)
         return heard
 
     def on(self, topic: str, since: int = 0) -> list[Any]:
         """What was heard on a topic."""
-        return [_read(one) for one in self.heard[since:] if one.topic == topic]
+        return [one.said for one in self.heard[since:] if one.topic == topic]
 
     async def mode(self, *modes: str, since: int = 0) -> Any:
         """Wait until the newest state has one of these modes; that state."""
 
         def there() -> Any:
-            states = self.on("state", since)
-            return states[-1] if states and states[-1]["mode"] in modes else None
+            newest = next((one for one in reversed(self.heard[since:]) if one.topic == "state"), None)
+            return newest.said if newest is not None and newest.said["mode"] in modes else None
 
         return await self.until(there)
 
     @property
     def state(self) -> Any:
         """The newest."""
-        return self.on("state")[-1]
+        return next(one.said for one in reversed(self.heard) if one.topic == "state")
 
     @property
     def mark(self) -> int:
@@ -395,14 +404,6 @@ class Somebody:
     def _up(self) -> None:
         self.ups += 1
         self._signal.tell()
-
-
-def _read(heard: Heard) -> Any:
-    """JSON where it is JSON, text otherwise."""
-    try:
-        return json.loads(heard.payload)
-    except ValueError:
-        return heard.payload.decode("utf-8", "replace")
 
 
 @asynccontextmanager

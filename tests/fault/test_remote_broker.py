@@ -58,6 +58,9 @@ async def patient(client: RigClient, rig: Bench, tally: Tally, moments: random.R
             tally.resumes += 1
         result = await run.result()
         assert (result.outcome, result.frames) == ("complete", LONG_FRAMES)
+        # The other one has its turn too.
+        moves = len(rig.diary.done(ev.Goto))
+        await rig.diary.until(lambda moves=moves: tally.over or len(rig.diary.done(ev.Goto)) > moves)
 
 
 async def paused(client: RigClient) -> bool:
@@ -84,7 +87,7 @@ async def busy_for(rig: Bench, frames: int) -> bool:
 
 
 class Impatient:
-    """Sends moves to ever other places, each twice, and again at every reconnection until it is answered."""
+    """Sends moves to ever other places, each twice, and again whenever the way is open again, until it is answered."""
 
     def __init__(self, party: Somebody) -> None:
         self.party = party
@@ -99,7 +102,7 @@ class Impatient:
             self.sent[transaction] = (target_um, not_after)
             since = self.party.mark
             while not self._answered(transaction) and not tally.over:
-                ups = self.party.ups
+                news = self._news
                 for _ in range(2):
                     self.party.request(
                         "goto",
@@ -108,12 +111,21 @@ class Impatient:
                         not_after=not_after.isoformat(),
                     )
                 await self.party.until(
-                    lambda ups=ups, name=transaction: (
-                        self._answered(name) or self.party.ups > ups or tally.over
+                    lambda news=news, name=transaction: (
+                        self._answered(name) or self._news != news or tally.over
                     )
                 )
-            # In no hurry: with the next state.
-            await self.party.until(lambda since=since: tally.over or self.party.on("state", since))
+            # In no hurry while the rig is busy: with its next state.
+            await self.party.until(
+                lambda since=since: (
+                    tally.over or self.party.state["mode"] == "idle" or self.party.on("state", since)
+                )
+            )
+
+    @property
+    def _news(self) -> tuple[int, int]:
+        """Another one: the way to the broker is open again, or the rig has come back to it."""
+        return self.party.ups, len(self.party.on("availability"))
 
     def _answered(self, transaction: str) -> bool:
         return len(self.party.answers_to(transaction)) > 0
@@ -208,7 +220,7 @@ async def kill_often(folder: Path, broker: Broker, kills: int, seed: int) -> Ret
             commanding = group.create_task(patient(client, rig, tally, random.Random(seed + 1)))
             moving = group.create_task(mover.command(tally))
             for _ in range(kills):
-                await rig.diary.more_frames(moments.randrange(15, 45))
+                await rig.diary.more_frames(moments.randrange(35, 60))
                 since, losses = watcher.mark, rig.reach.mqtt.losses
                 await asyncio.to_thread(broker.kill)
                 await away(rig, moments, losses)
@@ -219,6 +231,7 @@ async def kill_often(folder: Path, broker: Broker, kills: int, seed: int) -> Ret
                 await witness.first_state(watcher, since)
             tally.over = True
             second._signal.tell()
+            rig.diary._signal.tell()
             await asyncio.gather(commanding, moving)
         assert rig.reach.mqtt.losses == kills
         assert rig.reach.mqtt.dropped == 0

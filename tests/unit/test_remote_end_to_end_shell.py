@@ -64,8 +64,8 @@ class Shell:
         return [json.loads(line) for line in self.run(script).splitlines() if line.startswith("{")]
 
     @contextmanager
-    def beside(self, command: str) -> Iterator[Lines]:
-        """A command that runs beside the block; what it prints."""
+    def beside(self, command: str, marker: str = "") -> Iterator[Lines]:
+        """A command that runs beside the block; what it prints. It is subscribed when it has heard something on the topic `marker`."""
         process = subprocess.Popen(
             ["bash", "-c", f"exec stdbuf -oL {command}"],
             cwd=self.folder,
@@ -77,6 +77,8 @@ class Shell:
         lines = Lines()
         reader = lines.follow(process.stdout)
         try:
+            while marker and not any(line.startswith(f"{marker} ") for line in lines.all):
+                self.run(f"mosquitto_pub -q 1 -t {marker} -m here")
             yield lines
         finally:
             process.terminate()
@@ -157,12 +159,14 @@ def test_every_command_of_the_document_does_what_it_says(tmp_path):
         define = block("docs/mqtt.md", "export R=")
         (tmp_path / "define").write_text(prelude().replace("ask ping\n", ""))
         shell.run("type mosquitto_sub mosquitto_pub mosquitto_rr")
-        beside = {line: stack.enter_context(shell.beside(expanded(line, define))) for line in watch}
-        answers = stack.enter_context(
-            shell.beside(
-                expanded(block("docs/mqtt.md", 'mosquitto_sub -v -t "$R/response/+"').strip(), define)
+        beside = {
+            line: stack.enter_context(
+                shell.beside(expanded(line, define), "" if "-C 1" in line else f"{PREFIX}event/marker")
             )
-        )
+            for line in watch
+        }
+        responses = block("docs/mqtt.md", 'mosquitto_sub -v -t "$R/response/+"').strip()
+        answers = stack.enter_context(shell.beside(expanded(responses, define), f"{PREFIX}response/marker"))
         # Commands that nobody waits for: each is answered on the topic of its verb.
         shell.run(define + block("docs/mqtt.md", "-m PRESS\nmosquitto_pub"))
         answers.wait(lambda line: line.startswith(f"{PREFIX}response/home ") and '"accepted"' in line)
