@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import simplejpeg
 MODULE = Path(__file__).parent / "fake_gphoto2"
 WIDTH, HEIGHT = 96, 64
 LAG_S = 0.03
+PATIENCE_S = 30.0
 MODEL, PORT = "Fake EOS", "usb:900,007"
 WIDGETS: dict[str, dict[str, Any]] = {
     "manufacturer": {"value": "Fake", "readonly": True},
@@ -99,6 +102,13 @@ class FakeCamera:
         state = json.loads(path.read_text())
         state["set"].update(dials)
         path.write_text(json.dumps(state))
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+        tick, over_s = threading.Event(), time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < over_s, "it does not happen"
+            tick.wait(0.005)
 
     @property
     def memory(self) -> dict[str, Any]:

@@ -60,14 +60,6 @@ def runs(pid):
     return True
 
 
-def until(condition):
-    over_s = time.monotonic() + PATIENCE_S
-    tick = threading.Event()
-    while not condition():
-        assert time.monotonic() < over_s, "it does not happen"
-        tick.wait(0.005)
-
-
 def given_up(camera, fake, call, verb):
     """Begin a verb, cancel it while the camera is in a call, and see what it raises."""
     caught = []
@@ -81,7 +73,7 @@ def given_up(camera, fake, call, verb):
     before = len(fake.calls(call))
     thread = threading.Thread(target=work)
     thread.start()
-    until(lambda: len(fake.calls(call)) > before)
+    fake.until(lambda: len(fake.calls(call)) > before)
     camera.cancel()
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
@@ -205,7 +197,7 @@ def test_a_process_that_is_killed_is_replaced(tmp_path):
     with rig(tmp_path) as (fake, camera):
         before = camera.expose(CLOCK.now(), 0.0)
         os.kill(fake.processes[-1], signal.SIGKILL)
-        until(lambda: not camera._held.session.child.alive)
+        fake.until(lambda: not camera._held.session.child.alive)
         assert picture(camera)
         with pytest.raises(TransferFailed, match="restarted"):
             camera.fetch(before)
@@ -383,11 +375,11 @@ def test_a_hanging_process_ends_with_the_driver_that_started_it(tmp_path, holdin
     ) as fake:
         driver = subprocess.Popen([sys.executable, "-c", DRIVER])
         try:
-            until(lambda: fake.calls("trigger_capture"))
+            fake.until(lambda: fake.calls("trigger_capture"))
         finally:
             driver.kill()
             driver.wait()
-        until(lambda: not runs(fake.processes[0]))
+        fake.until(lambda: not runs(fake.processes[0]))
 
 
 DRIVER = f"""

@@ -210,6 +210,7 @@ class Camera:
     def init(self):
         called("init")
         note(opened=self.model, port=self.port)
+        (HOME / "language").write_text(f"{os.environ.get('LC_ALL')} {os.environ.get('LANGUAGE')}")
 
     def exit(self):
         called("exit")
