@@ -23,7 +23,8 @@ TRIES = 4
 ANSWER_S = 0.03
 """Beyond the time of the bytes themselves: a USB adapter hands over what it has every 16 ms."""
 QUIET_S = 0.005
-"""Silence after which the chip takes the next byte for the beginning of a datagram, at any speed."""
+"""Silence after which the chip takes the next byte for the beginning of a datagram, at any speed. Four times as long after each try
+that went wrong: what a USB adapter or a busy machine hands over late must not be taken for the next answer."""
 QUIET_LIMIT = 20
 """A line that is noisy for so many of these is not waited for any longer."""
 BITS_PER_BYTE = 10
@@ -89,7 +90,7 @@ class Wire:
                 self.retries += attempt > 0
                 before = self._read(Register.IFCNT)
                 with contextlib.suppress(BadReply):  # whether it was heard, the counter says
-                    self._exchange(request, 0, what)
+                    self._exchange(request, 0, what, QUIET_S * 4**attempt)
                 if self._read(Register.IFCNT) & 0xFF == (before + 1) & 0xFF:
                     return
         raise NoResponse(self.name, f"{what}: the chip did not count it, {TRIES} times")
@@ -101,12 +102,13 @@ class Wire:
         for attempt in range(TRIES):
             self.retries += attempt > 0
             try:
-                return protocol.read_reply(self._exchange(request, protocol.REPLY_BYTES, what), register)
+                reply = self._exchange(request, protocol.REPLY_BYTES, what, QUIET_S * 4**attempt)
+                return protocol.read_reply(reply, register)
             except BadReply as error:
                 why = str(error)
         raise NoResponse(self.name, f"{what} of node {self._node} ({why}, {TRIES} times)")
 
-    def _exchange(self, request: bytes, reply_bytes: int, what: str) -> bytes:
+    def _exchange(self, request: bytes, reply_bytes: int, what: str, quiet_s: float) -> bytes:
         """Send, hear it come back, and take the reply. Raises `BadReply`, `Unplugged` or `NotOpen`."""
         serial = self._serial
         if serial is None:
@@ -119,14 +121,14 @@ class Wire:
             data = bytes(serial.read(expected))
             if data[: len(request)] == request and len(data) == expected:
                 return data[len(request) :]
-            self._wait_for_silence(serial)
+            self._wait_for_silence(serial, quiet_s)
         except self._failures as error:
             raise Unplugged(self.name, what) from error
         raise BadReply(_what_came(data, request))
 
-    def _wait_for_silence(self, serial: Any) -> None:
+    def _wait_for_silence(self, serial: Any, quiet_s: float) -> None:
         """Half a datagram, in the chip or on its way here, must not run into the next one."""
-        serial.timeout = QUIET_S
+        serial.timeout = quiet_s
         for _ in range(QUIET_LIMIT):
             if not serial.read(256):
                 return
