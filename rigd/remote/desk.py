@@ -149,6 +149,7 @@ class Desk:
             await self._vigil.serve()
         finally:
             self._closed = True
+            self._rig.controller.ignore(self._actions)  # whoever closes the desk closes the ledger next
             ending = (syncing, *self._working, *self._room.background)
             for task in ending:
                 task.cancel()

@@ -12,7 +12,7 @@ from rigd.client import RigRestarted, connect
 from rigd.session import survey, verify
 from rigd.session.store import frame_records
 from tests.brokers import HOST, mosquitto
-from tests.remote import LONG, LONG_FRAMES, RIG, daemon, going, somebody, whole_session
+from tests.remote import LONG, LONG_FRAMES, RIG, bench, daemon, going, somebody, whole_session
 
 BROKER = f"mqtt.host={HOST}"
 
@@ -189,3 +189,28 @@ def test_a_daemon_that_finds_no_broker_is_reachable_when_one_comes(tmp_path):
 
     with mosquitto(tmp_path) as broker:
         going(main(broker))
+
+
+def test_closed_without_a_word_under_a_stack_it_leaves_a_session_and_nothing_half_written(tmp_path, caplog):
+    """As when a bug elsewhere ends the daemon: nothing was stopped before everything is closed."""
+
+    async def main(port: int) -> None:
+        async with somebody(port) as operator:
+            async with bench(tmp_path, port, LONG) as rig:
+                await rig.online()
+                await operator.run("home")
+                started = await operator.do("session.start", {"name": "left"}, transaction="start")
+                await rig.diary.more_frames(3)
+            assert "written down" not in caplog.text
+            (seen,) = survey(tmp_path / "sessions")
+            assert (seen.unfinished, verify(seen.path).whole) == (True, True)
+            since = operator.mark
+            async with bench(tmp_path, port, LONG) as rig:
+                await rig.online()
+                answer = await operator.ask("session.start", {"name": "left"}, transaction="start")
+                assert (answer["repeated"], answer["data"]) == (True, started["data"])
+                assert (await operator.end_of("start", since))["error"]["code"] == "interrupted"
+                assert rig.diary.acts == []
+
+    with mosquitto(tmp_path) as broker:
+        going(main(broker.port))
