@@ -13,6 +13,7 @@ from drivers.gphoto2.worker import NO_LIBRARY
 UNKNOWN = -1
 BAD_PARAMETERS = -2
 NO_MEMORY = -3
+NOT_SUPPORTED = -6
 USB_FIND = -52
 USB_CLAIM = -53
 IO_LOCK = -60
@@ -35,7 +36,7 @@ WORDS = {
     -34: "reading failed: check cable and hub, and switch the camera off and on",
     -35: "writing failed: check cable and hub, and switch the camera off and on",
     -31: "the port cannot be set up: unplug the camera and plug it in again",
-    -6: "this camera cannot do it by USB",
+    NOT_SUPPORTED: "this camera cannot do it by USB",
     MODEL_NOT_FOUND: "no such camera: switch it on, and compare with gphoto2 --auto-detect",
     FILE_NOT_FOUND: "the file is not there: was the card changed, or the picture deleted on the camera?",
     CAMERA_BUSY: "the camera is busy: leave its menus and playback, and wait until its card lamp is out",

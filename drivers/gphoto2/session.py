@@ -93,9 +93,13 @@ class Session:
         limit_s = max(OPEN_LIMIT_S, self._options.response_timeout_s)
         opened, _ = self._unless_busy(m.Open(model, port), m.Opened, "opening the camera", limit_s)
         self._triggers = opened.triggers
-        tree, _ = self._unless_busy(m.Describe(), m.Tree, "reading its settings", limit_s)
         log.info("%s is open (libgphoto2 %s)", self.port, opened.library)
-        return tree.widgets
+        try:
+            return self._unless_busy(m.Describe(), m.Tree, "reading its settings", limit_s)[0].widgets
+        except Said as said:
+            if said.code != failures.NOT_SUPPORTED:
+                raise
+            return ()
 
     def read(self, names: tuple[str, ...]) -> dict[str, str]:
         """Settings as they are now."""

@@ -96,6 +96,14 @@ def test_what_a_camera_does_not_tell_is_left_to_its_owner(made, caplog):
     assert expose(camera).settings.gain is None
 
 
+def test_a_camera_without_settings_takes_pictures(made):
+    _, camera = made(faults=[{"call": "get_config", "at": [1], "do": "error", "code": -6}])
+    camera.open()
+    exposure = expose(camera)
+    assert (exposure.settings.exposure_s, exposure.settings.gain) == (None, None)
+    assert camera.fetch(exposure).payload
+
+
 def test_a_lens_that_focuses_by_itself_is_reported(made, caplog):
     _, camera = made(widgets={"focusmode": {"value": "One Shot", "readonly": True}})
     camera.open()
