@@ -64,11 +64,19 @@ class Lock:
         options: what is wanted.
         described: what the camera has.
         interrupt: gives up waiting.
+        again: the same camera in another process; what its owner has to see to was said before.
     """
 
     def __init__(
-        self, hand: Hand, options: Gphoto2Options, described: tuple[Widget, ...], interrupt: Interrupt
+        self,
+        hand: Hand,
+        options: Gphoto2Options,
+        described: tuple[Widget, ...],
+        interrupt: Interrupt,
+        *,
+        again: bool = False,
     ) -> None:
+        self._level = logging.DEBUG if again else logging.WARNING
         self._hand = hand
         self._options = options
         self._settings = w.Settings(described)
@@ -193,7 +201,7 @@ class Lock:
                 f"it has no {meaning} {wanted}", f"it has {', '.join(widget.choices) or widget.value}"
             )
         else:
-            log.warning("%s: %s is %s, not %s", self._hand.port, meaning, widget.value, wanted)
+            log.log(self._level, "%s: %s is %s, not %s", self._hand.port, meaning, widget.value, wanted)
 
     def _manual_focus(self) -> None:
         widget = self._settings.find(w.FOCUS_MODE)
@@ -202,7 +210,9 @@ class Lock:
         if not widget.readonly and (choice := w.named(widget.choices, w.MANUAL)):
             self._set(Locked(widget.name, choice, "focus mode"))
         else:
-            log.warning("%s focuses by itself (%s): switch the lens to MF", self._hand.port, widget.value)
+            log.log(
+                self._level, "%s focuses by itself (%s): switch the lens to MF", self._hand.port, widget.value
+            )
 
     def _mirror(self) -> None:
         for name in w.MIRROR:
@@ -213,7 +223,7 @@ class Lock:
             if choice := w.named(widget.choices or ("1",), words):
                 self._set(Locked(widget.name, choice, "mirror lock-up"))
                 return
-        log.warning("%s: mirror lock-up cannot be set by USB; set it on the camera", self._hand.port)
+        log.log(self._level, "%s: mirror lock-up cannot be set by USB; set it on the camera", self._hand.port)
 
     def _held(self, names: tuple[str, ...], meaning: str, read: Reader | None = None) -> None:
         widget = self._settings.find(names)
@@ -223,7 +233,7 @@ class Lock:
     def _there(self, names: tuple[str, ...], meaning: str) -> Widget | None:
         widget = self._settings.find(names)
         if widget is None:
-            log.warning("%s does not tell its %s; set it on the camera", self._hand.port, meaning)
+            log.log(self._level, "%s does not tell its %s; set it on the camera", self._hand.port, meaning)
         return widget
 
     def _keep(self, locked: Locked) -> Locked:

@@ -43,6 +43,7 @@ class Opener:
         self._options = options
         self._interrupt = interrupt
         self._warned = False
+        self._locked = False
 
     def connect(self, trouble: int) -> Held:
         """Climb from a new process over a USB reset to a power cycle, as far as it takes.
@@ -87,8 +88,10 @@ class Opener:
         try:
             fitting = candidates(session.detect(), options)
             model, port = only(fitting, options) if options.serial is None else self._by_serial(fitting)
-            lock = Lock(session, options, session.open(model, port), self._interrupt)
+            described = session.open(model, port)
+            lock = Lock(session, options, described, self._interrupt, again=self._locked)
             lock.apply()
+            self._locked = True
             if lock.word(w.MAKER) == VIRTUAL_MAKER:
                 session.cap = min(session.cap, VIRTUAL_CAP)
             self.battery(session, lock)
