@@ -28,6 +28,7 @@ from rigd.link.endpoint import Received
 from rigd.machine.state import Mode
 from rigd.remote.ledger import KEPT as KEPT_COMMANDS
 from rigd.remote.ledger import Ledger
+from rigd.remote.settings import LiveSettings
 from rigd.serving import kept_in
 from tests.remote import PREFIX, Bench, Diary, bench, quick_rig
 
@@ -73,6 +74,9 @@ class Report:
     losses: int = 0
     rss_kb: int = 0
     objects: int = 0
+    """Those that can hold others."""
+    blocks: int = 0
+    """Of memory, in Python's hands."""
     tasks: int = 0
     threads: int = 0
     descriptors: int = 0
@@ -204,7 +208,7 @@ class Guard(logging.Handler):
         ledger: Any = reach.desk._ledger
         seen.acts, seen.modes, seen.warnings = dict(self._acts), dict(self._modes), dict(self._warnings)
         seen.losses = adapter.losses
-        seen.objects = len(gc.get_objects())
+        seen.objects, seen.blocks = len(gc.get_objects()), sys.getallocatedblocks()
         seen.tasks = len(asyncio.all_tasks())
         seen.threads = threading.active_count()
         seen.descriptors = len([*Path("/proc/self/fd").iterdir()])
@@ -247,12 +251,12 @@ def hand(rig: Bench, order: dict[str, Any]) -> None:
 
 
 async def remember_much(config: RigConfig) -> None:
-    """As after a busy week: the ledger is full from the start."""
+    """As after a busy week: the ledger is full from the start, of answers as long as they are."""
+    report = LiveSettings(config, kept_in(config)).report().model_dump(mode="json")
     async with Ledger(kept_in(config), SystemClock()) as ledger:
         for number in range(KEPT_COMMANDS):
-            entry = ledger.begin(f"old-{number}", "goto", "0" * 32)
-            ledger.answer(entry, {"status": "accepted", "data": {}, "error": None})
-            ledger.end(entry.transaction, {"status": "ok", "verb": "goto", "data": {"position_um": 0.0}})
+            entry = ledger.begin(f"old-{number}", "settings", f"{number:032}")
+            ledger.answer(entry, {"status": "ok", "data": {**report, "changed": ["near_um"]}, "error": None})
 
 
 async def serve(folder: Path, port: int, overrides: list[str]) -> None:

@@ -15,9 +15,14 @@ from tests.remote import PREFIX, RIG
 
 Way = Literal["5", "3.1.1", "straight"]
 """MQTT 5 or 3.1.1 through the broker; or handed to the adapter as a broker that checks nothing would."""
-CALM = frozenset({"stop", "session.pause", "session.abort", "release", "lease.take", "fault.clear", "home"})
+CALM = frozenset(
+    {"stop", "session.pause", "session.abort", "release", "lease.take", "fault.clear", "home", "jog.renew"}
+)
 """Verbs that are left out while something is to come to its end."""
+HOME_ASSISTANT = "homeassistant/status"
+"""Where Home Assistant says that it is there: the rig listens to that too, and answers nothing."""
 WILD_TOPICS = (
+    HOME_ASSISTANT,
     *(
         "request",
         "request/",
@@ -65,8 +70,13 @@ class Shot:
     user: tuple[tuple[str, str], ...] = field(default=())
 
     @property
+    def whole_topic(self) -> str:
+        """As it goes over the broker."""
+        return HOME_ASSISTANT if self.topic == HOME_ASSISTANT else PREFIX + self.topic
+
+    @property
     def heard(self) -> bool:
-        """Whether the rig subscribes to the topic."""
+        """Whether it is a command, by its topic."""
         levels = self.topic.split("/")
         return self.topic == "estop" or (len(levels) == 2 and levels[0] in {"request", "set"})
 
@@ -244,6 +254,10 @@ def _strange(draw: st.DrawFn) -> tuple[str, Payload]:
         )
     )
     known = topic.partition("/")[2] in (SETTINGS if topic.startswith("set/") else VERBS)
+    if topic == HOME_ASSISTANT:
+        return topic, draw(
+            st.one_of(st.sampled_from([b"online", b"offline", b""]).map(Payload), payloads.raws)
+        )
     request = payloads.requests("home").map(lambda payload: Payload(payload.data, None if known else False))
     return topic, draw(st.one_of(request, payloads.raws))
 

@@ -85,7 +85,7 @@ class Rifle:
             for name, value in values.items():
                 if value is not None:
                     setattr(properties, name, value)
-        client.publish(PREFIX + shot.topic, shot.payload.data, shot.qos, shot.retain, properties)
+        client.publish(shot.whole_topic, shot.payload.data, shot.qos, shot.retain, properties)
 
     def command(
         self, verb: str, params: dict[str, Any], transaction: str, answer_on: str, **envelope: Any

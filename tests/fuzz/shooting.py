@@ -47,6 +47,8 @@ class Range:
         self.done: Counter[str] = Counter()
         """Commands that were answered `ok` or `accepted`, not again, by verb."""
         self.events: Counter[str] = Counter()
+        self.announced = 0
+        """How often the rig told Home Assistant of itself."""
         self.mode, self.position_um = "", 0.0
         self.ended: dict[str, Any] = {}
         """The `action_finished` of commands of the test's own."""
@@ -89,7 +91,7 @@ class Range:
             self.rig.hand(shot)
         else:
             if shot.way == "3.1.1":
-                self._owed_old[PREFIX + shot.topic, payload.data] += 1
+                self._owed_old[shot.whole_topic, payload.data] += 1
             self.rifle.fire(shot)
         self.sent += 1
 
@@ -152,7 +154,9 @@ class Range:
             self._answered(came, self._sound.pop(key, None))
         elif came.topic.startswith(PREFIX):
             self._said(came)
-        elif came.topic != DISCOVERY:
+        elif came.topic == DISCOVERY and came.retain:
+            self.announced += 1
+        else:
             raise Wrong(f"said where it should not be, or once too often: {came}")
 
     def _answered(self, came: Came, shot: Shot | None) -> None:
