@@ -27,7 +27,10 @@ def test_a_pulled_plug_is_named_and_homing_recovers(bench):
         target = chance.randrange(last // 2, last)
         rail.start_move(target)
         for _ in range(chance.randrange(5)):
-            assert rail.poll().moving
+            if not rail.poll().moving:
+                # A busy machine looked so late that it has arrived: it is pulled on the way back.
+                rail.start_move(chance.randrange(last // 4))
+                break
         emulator.unplug()
         error = bench.trouble(rail.poll)
         assert isinstance(error, Unplugged)
