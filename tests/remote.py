@@ -172,6 +172,16 @@ class Diary:
                 self.closed.append(notice)
         self._signal.tell()
 
+    def follow_losses(self, reach: Reach) -> None:
+        """That the broker is lost is worth a look too."""
+        lost = reach.desk.way_lost
+
+        def way_lost(source: str) -> None:
+            lost(source)
+            self._signal.tell()
+
+        reach.desk.way_lost = way_lost  # type: ignore[method-assign]
+
     def done(self, kind: type[Event]) -> list[Act]:
         """Commands of one kind that were taken."""
         return [act for act in self.acts if isinstance(act.event, kind)]
@@ -239,6 +249,7 @@ async def bench(
         diary.modes.append(rig.state.mode)
         rig.controller.listen(diary)
         async with reachable(rig, clock) as reach:
+            diary.follow_losses(reach)
             yield Bench(rig, reach, clock, diary)
 
 

@@ -79,11 +79,10 @@ async def unless_impossible(command: Coroutine[Any, Any, T]) -> T | None:
 
 
 async def busy_for(rig: Bench, frames: int) -> bool:
-    """Wait until so many frames more are there; False when the stack is over before that."""
+    """Wait until so many frames more are there; False when no stack is under way, or is not any more."""
     enough = len(rig.diary.stored) + frames
-    stacks = len(rig.diary.closed)
-    await rig.diary.until(lambda: len(rig.diary.stored) >= enough or len(rig.diary.closed) > stacks)
-    return len(rig.diary.closed) == stacks and rig.state.mode is Mode.CAPTURING
+    await rig.diary.until(lambda: len(rig.diary.stored) >= enough or rig.state.stack is None)
+    return rig.state.mode is Mode.CAPTURING
 
 
 class Impatient:
