@@ -5,6 +5,14 @@ belongs to the daemon. The one verb that blocks is `Camera.expose`, which return
 daemon gives each camera a thread of its own for it.
 """
 
+from drivers.base.abilities import (
+    BurstCamera,
+    BurstCapabilities,
+    BurstFrame,
+    ShapeKind,
+    Shaping,
+    ShapingRail,
+)
 from drivers.base.entry import Entry
 from drivers.base.errors import (
     AlarmResponse,
@@ -41,6 +49,9 @@ from drivers.base.protocols import (
 
 __all__ = [
     "AlarmResponse",
+    "BurstCamera",
+    "BurstCapabilities",
+    "BurstFrame",
     "Camera",
     "CameraCapabilities",
     "CameraOptions",
@@ -67,6 +78,9 @@ __all__ = [
     "RailCapabilities",
     "RailOptions",
     "RailStatus",
+    "ShapeKind",
+    "Shaping",
+    "ShapingRail",
     "Shutter",
     "ShutterCapabilities",
     "ShutterOptions",
