@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +12,9 @@ from types import FrameType
 from typing import Any
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+AGAIN_S = 0.005
+"""After this a signal is sent again that was raised where nothing can be."""
 
 
 class Interrupts:
@@ -31,9 +36,11 @@ class Interrupts:
             yield self
             return
         before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        before_hook, sys.unraisablehook = sys.unraisablehook, self._swallowed(sys.unraisablehook)
         try:
             yield self
         finally:
+            sys.unraisablehook = before_hook
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -64,3 +71,20 @@ class Interrupts:
         self.seen = signal.Signals(number)
         if not self._held:
             raise KeyboardInterrupt
+
+    def _swallowed(self, otherwise: Callable[[Any], object]) -> Callable[[Any], object]:
+        """A hook for what is raised where nothing can be: a signal that came inside a finalizer, and would be lost.
+
+        It is sent once more, a moment later. Anything else is left to the hook there was.
+        """
+
+        def hook(unraisable: Any) -> object:
+            number = self.seen
+            if number is None or not issubclass(unraisable.exc_type, KeyboardInterrupt):
+                return otherwise(unraisable)
+            again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return None
+
+        return hook
