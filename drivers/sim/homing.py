@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drivers.base import Limit
-from drivers.sim.motion import braking, trapezoid
+from drivers.motion.profile import braking, trapezoid
 from drivers.sim.options import SimRailOptions
 from drivers.sim.world import RailWorld
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from drivers.base import AlarmResponse, DriverError, Limit, NotOpen, RailCapabilities, RailStatus, Unplugged
+from drivers.motion.profile import REST, Profile, braking, quintic, trapezoid
 from drivers.registry import Context
 from drivers.sim import homing
-from drivers.sim.motion import REST, Profile, braking, quintic, trapezoid
 from drivers.sim.options import SimRailOptions
 from drivers.sim.truth import WORLD
 from drivers.sim.world import RailWorld

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from drivers.base import Limit
-from drivers.sim.motion import REST, Oscillator, Profile, Response
+from drivers.motion.oscillator import Oscillator, Response
+from drivers.motion.profile import REST, Profile
 from drivers.sim.options import SimRailOptions
 from drivers.sim.truth import CarriageTruth, ExposureLog, Floats, Track
 

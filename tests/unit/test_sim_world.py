@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drivers.sim.motion import quintic, trapezoid
+from drivers.motion.profile import quintic, trapezoid
 from drivers.sim.options import SimRailOptions
 from drivers.sim.truth import ExposureLog, Lamps, StillWorld, TrueExposure
 from drivers.sim.world import KEPT_LEGS, RailWorld

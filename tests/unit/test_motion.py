@@ -6,7 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from drivers.sim.motion import REST, Oscillator, Profile, Response, braking, quintic, trapezoid
+from drivers.motion.oscillator import Oscillator, Response
+from drivers.motion.profile import REST, Profile, braking, quintic, trapezoid
 
 SPEED, ACCELERATION = 2000.0, 200_000.0
 PROFILES = {
