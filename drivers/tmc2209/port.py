@@ -8,13 +8,11 @@ of good writes (IFCNT) has gone up by one. What pyserial, the tty layer or the s
 from __future__ import annotations
 
 import contextlib
-import errno
-import termios
 import threading
 from typing import Any
 
-from drivers.base import DriverError, DriverNotAvailable, NoResponse, NotOpen, Unplugged
-from drivers.grbl.port import usb_device
+from drivers import serialport
+from drivers.base import NoResponse, NotOpen, Unplugged
 from drivers.tmc2209 import protocol
 from drivers.tmc2209.protocol import BadReply
 from drivers.tmc2209.registers import Register
@@ -28,6 +26,7 @@ that went wrong: what a USB adapter or a busy machine hands over late must not b
 QUIET_LIMIT = 20
 """A line that is noisy for so many of these is not waited for any longer."""
 BITS_PER_BYTE = 10
+WRITE_WAIT_S = 0.5
 NO_ECHO = "not even the echo: RX must be joined to TX through 1 kOhm"
 
 
@@ -45,24 +44,16 @@ class Wire:
         self._baud = baud
         self._node = node
         self._serial: Any = None
+        self._failures: tuple[type[Exception], ...] = ()
         self._lock = threading.Lock()
         self.retries = 0
         """How often something was tried again, since it was made: a line that is worth looking at."""
 
     def open(self) -> None:
         """Take the port. Raises `DriverError`: not there, not allowed, in use; `DriverNotAvailable` without pyserial."""
-        try:
-            import serial  # noqa: PLC0415  (a config can be checked where pyserial is not installed)
-        except ImportError as error:
-            raise DriverNotAvailable("motor", "tmc2209", f"{error} (install pyserial)") from error
-        self._failures = (OSError, serial.SerialException, termios.error, TypeError, ValueError)
-        address = usb_device(self.name) if self.name.startswith("usb:") else self.name
-        try:
-            self._serial = serial.Serial(
-                address, self._baud, timeout=ANSWER_S, write_timeout=0.5, exclusive=True
-            )
-        except self._failures as error:
-            raise self._cannot_open(error) from error
+        self._serial, self._failures = serialport.opened(
+            "motor", "tmc2209", self.name, self._baud, read_wait_s=ANSWER_S, write_wait_s=WRITE_WAIT_S
+        )
 
     @property
     def is_open(self) -> bool:
@@ -73,8 +64,7 @@ class Wire:
         """Let go of the port. Idempotent."""
         serial, self._serial = self._serial, None
         if serial is not None:
-            with contextlib.suppress(*self._failures):
-                serial.close()
+            serialport.close(serial, self._failures)
 
     def read(self, register: Register) -> int:
         """A register's 32 bits. Raises `NoResponse`, which says what was wrong with what came, `Unplugged` or `NotOpen`."""
@@ -132,16 +122,6 @@ class Wire:
         for _ in range(QUIET_LIMIT):
             if not serial.read(256):
                 return
-
-    def _cannot_open(self, error: Exception) -> DriverError:
-        number = getattr(error, "errno", None)
-        if number in {errno.EACCES, errno.EPERM}:
-            return DriverError(self.name, "may not be opened: is the user in the group dialout?")
-        if number in {errno.EBUSY, errno.EAGAIN} or "lock" in str(error):
-            return DriverError(self.name, "is in use by another program")
-        if number in {errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EIO}:
-            return Unplugged(self.name, "opening")
-        return DriverError(self.name, f"cannot be opened: {error}")
 
 
 def _what_came(data: bytes, request: bytes) -> str:

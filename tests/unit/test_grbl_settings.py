@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from drivers import serialport
 from drivers.base import AlarmResponse, DriverError, DriverNotAvailable
 from drivers.clock import SystemClock
 from drivers.grbl import firmware, port, settings
@@ -178,7 +179,7 @@ def usb(device, vid=0x1A86, pid=0x7523, serial_number=None):
 )
 def test_a_port_found_by_its_usb_ids(monkeypatch, name, ports, device):
     monkeypatch.setattr("serial.tools.list_ports.comports", lambda: ports)
-    assert port.usb_device(name) == device
+    assert serialport.usb_device(name) == device
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_a_port_found_by_its_usb_ids(monkeypatch, name, ports, device):
 def test_none_or_several_are_named(monkeypatch, ports, words):
     monkeypatch.setattr("serial.tools.list_ports.comports", lambda: ports)
     with pytest.raises(DriverError, match=words):
-        port.usb_device("usb:1a86:7523")
+        serialport.usb_device("usb:1a86:7523")
 
 
 def test_without_pyserial_it_says_so(monkeypatch):
