@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from drivers.base.protocols import Camera, Rail
+
+if TYPE_CHECKING:  # a config is checked without arrays
+    import numpy as np
+    from numpy.typing import NDArray
 
 ShapeKind = Literal["trapezoid", "quintic", "zv", "zvd", "mzv", "ei"]
 """`trapezoid`: as fast as the rail can; `quintic`: the fifth-order polynomial; the others are input shapers on a trapezoid."""

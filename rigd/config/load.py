@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from rigd.config import library
 from rigd.config.cross import cross_check
 from rigd.config.devices import KIND_OF_SECTION, driver_section, known_options, with_paths
 from rigd.config.explain import Homes, suggestion, validate
@@ -27,16 +28,19 @@ from rigd.config.model import (
     Settle,
     Storage,
 )
+from rigd.config.optics import Objective, Optics, RailProfile
 from rigd.config.parts import Parts
 from rigd.config.problems import ConfigError, Problem, in_file_order
 from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
 from rigd.config.section import Section
 from rigd.config.source import Source, read_file, read_override
+from rigd.optics import OpticsError
 
 PLAIN_SECTIONS: Mapping[str, type[Section]] = {
     "rig": Rig,
     "limits": Limits,
     "jog": Jog,
+    "optics": Optics,
     "plan": PlanSection,
     "settle": Settle,
     "capture": Capture,
@@ -47,6 +51,17 @@ PLAIN_SECTIONS: Mapping[str, type[Section]] = {
     "remote": Remote,
     "mqtt": Mqtt,
     "homeassistant": HomeAssistant,
+}
+NAMED_SECTIONS: Mapping[str, type[Section]] = {
+    "objectives": Objective,
+    "rails": RailProfile,
+    "profiles": Profile,
+}
+"""Mappings from a name to a section each."""
+_EXAMPLES = {
+    "objectives": "'ten: {magnification: 10, na: 0.25}'",
+    "rails": "'mine: {screw_pitch_um: 2000}'",
+    "profiles": "'fine: {step_um: 20}'",
 }
 _LEFT_AWAY_WHEN_EMPTY = {"plan", "motor", "shutter", "light", "mqtt"}
 _STARTS = {
@@ -143,8 +158,8 @@ def _sections(source: Source, folder: Path | None) -> Parts:
             )
         elif name == "switches":
             sections[name] = _switches(source, {} if data is None else data, folder, homes)
-        elif name == "profiles":
-            sections[name] = _profiles(source, {} if data is None else data, homes)
+        elif name in NAMED_SECTIONS:
+            sections[name] = _named(source, name, {} if data is None else data, homes)
         else:
             source.problems.append(_unknown_section(source, name, homes))
     for name, section in sections.items():
@@ -152,6 +167,7 @@ def _sections(source: Source, folder: Path | None) -> Parts:
             sections[name] = with_paths(source, (name,), section, None)
         elif isinstance(section, Mqtt):
             sections[name] = _with_files(source, section, folder)
+    _fill_optics(source, sections)
     for name, fix in _STARTS.items():
         if name not in source.data:
             source.problems.append(Problem(source.file, name, 1, 1, f"section '{name}' is missing", fix))
@@ -161,6 +177,22 @@ def _sections(source: Source, folder: Path | None) -> Parts:
         if name not in {"limits", "plan", "mqtt", *sections}
     }
     return Parts(source, {**defaults, **sections})
+
+
+def _fill_optics(source: Source, sections: dict[str, Any]) -> None:
+    """What the named objective says, and the magnification that follows from lens data."""
+    optics, own = sections.get("optics"), sections.get("objectives", {})
+    if not isinstance(optics, Optics) or own is None:
+        return
+    try:
+        sections["optics"] = library.filled(optics, own)
+    except OpticsError as error:
+        keys = ("objective",) if str(error).startswith("no objective") else ("focal_length_mm",)
+        source.problems.append(
+            Problem.at(
+                source.value_place(("optics", *keys)), f"optics.{keys[0]}", str(error), "see docs/optics.md"
+            )
+        )
 
 
 def _with_files(source: Source, mqtt: Mqtt, folder: Path | None) -> Mqtt:
@@ -201,14 +233,15 @@ def _switches(source: Source, data: Any, folder: Path | None, homes: Homes) -> d
     return good if len(good) == len(found) else None
 
 
-def _profiles(source: Source, data: Any, homes: Homes) -> dict[str, BaseModel] | None:
+def _named(source: Source, section: str, data: Any, homes: Homes) -> dict[str, BaseModel] | None:
     if not isinstance(data, Mapping):
-        place = source.value_place(("profiles",))
-        fix = "write a name with settings below it: 'fine: {step_um: 20}'"
-        source.problems.append(Problem.at(place, "profiles", "not a mapping of profiles", fix))
+        place = source.value_place((section,))
+        fix = f"write a name with keys below it: {_EXAMPLES[section]}"
+        source.problems.append(Problem.at(place, section, f"not a mapping of {section}", fix))
         return None
+    model = NAMED_SECTIONS[section]
     found = {
-        str(name): validate(Profile, {} if one is None else one, source, ("profiles", name), homes)
+        str(name): validate(model, {} if one is None else one, source, (section, name), homes)
         for name, one in data.items()
     }
     good = {name: one for name, one in found.items() if one is not None}

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, SerializeAsAny
 
 from drivers.base import NonNegative, Options, Positive
+from rigd.config.optics import Objective, Optics, RailProfile
 from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
 from rigd.config.section import Section
 
@@ -196,6 +197,12 @@ class RigConfig(Section):
     """Soft limits of the rail."""
     jog: Jog = Jog()
     """The slow move that is allowed before home is known."""
+    optics: Optics = Optics()
+    """The lens on the camera and the sensor behind it."""
+    objectives: dict[str, Objective] = {}
+    """Named lenses and objectives, for `optics.objective`."""
+    rails: dict[str, RailProfile] = {}
+    """Named rails, for `rail.profile`."""
     plan: PlanSection | None = None
     """The stack to take. Left away: it is given when a stack is started."""
     settle: Settle = Settle()

@@ -11,9 +11,8 @@ from drivers import catalogue, registry
 from drivers.base import Entry
 from rigd.config import fields
 from rigd.config.devices import KIND_OF_SECTION
-from rigd.config.load import PLAIN_SECTIONS
+from rigd.config.load import NAMED_SECTIONS, PLAIN_SECTIONS
 from rigd.config.model import RigConfig
-from rigd.config.remote import Profile
 from rigd.config.units import shown
 
 _KINDS = {
@@ -60,9 +59,9 @@ def _sections() -> Iterator[str]:
             yield f"{_doc(PLAIN_SECTIONS[name])}\n"
             yield from _table(PLAIN_SECTIONS[name])
             continue
-        if name == "profiles":
-            yield f"A mapping: a name for each profile, and under it settings. {_doc(Profile)}\n"
-            yield from _table(Profile)
+        if name in NAMED_SECTIONS:
+            yield f"A mapping: a name for each of them, and under it keys. {_doc(NAMED_SECTIONS[name])}\n"
+            yield from _table(NAMED_SECTIONS[name])
             continue
         names = ", ".join(
             f"[`{entry.name}`](#{_anchor(entry)})" for entry in _entries(KIND_OF_SECTION.get(name, "switch"))
