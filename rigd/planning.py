@@ -92,7 +92,7 @@ def plan_stack(
     preview_pixels = min(pixels, config.preview.max_megapixels * 1e6)
     costs = Costs(
         move_time_s=rail.move_time_s,
-        settle_s=config.settle.fixed_s,
+        settle_s=lambda _: config.settle.fixed_s,
         exposure_s=camera.exposure_s,
         camera_overhead_s=camera.overhead_s,
         transfer_s=camera.transfer_s,

@@ -302,7 +302,12 @@ def test_a_plan_without_its_positions_is_refused(missing):
 
 def costs(**changes) -> Costs:
     return Costs(
-        **{"move_time_s": lambda distance: abs(distance) / 10, "settle_s": 0.5, "exposure_s": 0.25, **changes}
+        **{
+            "move_time_s": lambda distance: abs(distance) / 10,
+            "settle_s": lambda _: 0.5,
+            "exposure_s": 0.25,
+            **changes,
+        }
     )
 
 
@@ -339,7 +344,10 @@ def test_a_prediction_is_the_sum_of_what_happens_one_after_the_other(
 ):
     _, _, plan = planned(case)
     given_costs = costs(
-        settle_s=settle_s, exposure_s=exposure_s, camera_overhead_s=overhead_s, transfer_s=transfer_s
+        settle_s=lambda _: settle_s,
+        exposure_s=exposure_s,
+        camera_overhead_s=overhead_s,
+        transfer_s=transfer_s,
     )
     now_s = transferred_s = 0.0
     for before, after in itertools.pairwise((plan.approach, *plan.positions)):

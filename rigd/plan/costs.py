@@ -1,0 +1,83 @@
+"""What a plan takes: time and bytes, and what they are made of."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rigd.plan.model import Plan, PlanError
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What one frame costs, for the prediction."""
+
+    move_time_s: Callable[[int], float]
+    """Duration of a move over so many microsteps."""
+    settle_s: Callable[[int], float]
+    """The wait after a move over so many microsteps."""
+    exposure_s: float
+    camera_overhead_s: float = 0.0
+    transfer_s: float = 0.0
+    frame_bytes: int = 0
+    fixed_bytes: int = 0
+    """Preview, depth map and journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Time and bytes of a plan, and what they are made of."""
+
+    seconds: float
+    motion_s: float
+    settle_s: float
+    exposure_s: float
+    waiting_s: float
+    """For the camera: overhead, and transfers longer than the next move and settle."""
+    bytes: int
+
+
+def predict(plan: Plan, costs: Costs, start: int | None = None) -> Prediction:
+    """How long a plan takes and how much it stores.
+
+    The next move starts when the shutter has closed, so a transfer costs time only where it is longer than the move and
+    settle that follow. `start` is where the rail stands now (default: at the approach).
+    """
+    stops = (plan.approach, *plan.positions)
+    moves = [costs.move_time_s(b - a) for a, b in itertools.pairwise(stops)]
+    lead_in = 0.0 if start is None or start == plan.approach else costs.move_time_s(plan.approach - start)
+    settles = [costs.settle_s(b - a) for a, b in itertools.pairwise(stops)]
+    pauses = [move + settle for move, settle in zip(moves, settles, strict=True)]
+    stalls = sum(max(0.0, costs.transfer_s - pause) for pause in pauses[1:]) + costs.transfer_s
+    motion_s = lead_in + sum(moves)
+    settle_s = sum(settles)
+    exposure_s = plan.frames * costs.exposure_s
+    waiting_s = plan.frames * costs.camera_overhead_s + stalls
+    return Prediction(
+        seconds=motion_s + settle_s + exposure_s + waiting_s,
+        motion_s=motion_s,
+        settle_s=settle_s,
+        exposure_s=exposure_s,
+        waiting_s=waiting_s,
+        bytes=plan.frames * costs.frame_bytes + costs.fixed_bytes,
+    )
+
+
+def check_resources(
+    plan: Plan, prediction: Prediction, *, free_bytes: int | None, max_frames: int | None
+) -> None:
+    """Raise `PlanError` when the disk or the camera cannot hold the plan."""
+    reasons = []
+    if max_frames is not None and plan.frames > max_frames:
+        reasons.append(
+            f"the camera has {max_frames} frames left and the plan takes {plan.frames}: "
+            f"take a longer step, fewer margin frames, or make room on the card"
+        )
+    if free_bytes is not None and prediction.bytes > free_bytes:
+        reasons.append(
+            f"the plan stores about {prediction.bytes / 1e6:.1f} MB and the disk has {max(0, free_bytes) / 1e6:.1f} MB to give: "
+            f"delete old sessions or set storage.sessions to a larger disk"
+        )
+    if reasons:
+        raise PlanError(*reasons)
