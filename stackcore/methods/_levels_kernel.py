@@ -14,8 +14,11 @@ from stackcore._jit import F32, READ_ONLY, array, by_pixel, row_function
 def _to_float(values: Any, channels: int, scale: np.float32, row: F32) -> None:
     """One row as float32, its first and last pixel repeated once."""
     count = values.size
+    inner = row[channels : channels + count]
     for i in range(count):
-        row[channels + i] = np.float32(values[i]) * scale
+        inner[i] = (
+            np.float32(np.int32(values[i])) * scale
+        )  # unsigned straight to float takes five times as long
     for k in range(channels):
         row[k] = row[channels + k]
         row[channels + count + k] = row[count + k]

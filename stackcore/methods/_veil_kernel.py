@@ -75,16 +75,16 @@ def veil(  # noqa: PLR0917
                 if depth[v, u] > limit:
                     continue
                 radius = blur * (here - depth[v, u])
-                far = np.sqrt(np.float32((v - y) * (v - y) + (u - x) * (u - x)))
+                far = np.sqrt(np.float32(np.int32((v - y) * (v - y) + (u - x) * (u - x))))
                 share = radius + half - far
                 if share <= 0:
                     continue
                 area = np.float32(np.pi) * radius * radius + np.float32(0.26)
                 share = weight * min(share, np.float32(1)) / area
                 alpha += share
-                red += share * np.float32(colour[v, 3 * u])
-                green += share * np.float32(colour[v, 3 * u + 1])
-                blue += share * np.float32(colour[v, 3 * u + 2])
+                red += share * np.float32(np.int32(colour[v, 3 * u]))
+                green += share * np.float32(np.int32(colour[v, 3 * u + 1]))
+                blue += share * np.float32(np.int32(colour[v, 3 * u + 2]))
         if alpha > 1:
             red, green, blue = red / alpha, green / alpha, blue / alpha
             alpha = np.float32(1)
@@ -149,12 +149,12 @@ def spread(  # noqa: PLR0917
             for u in range(_from(x, reach, stride), min(w, x + reach + 1), stride):
                 if depth[v, u] < here:
                     continue
-                if np.float32((v - y) * (v - y) + (u - x) * (u - x)) > square:
+                if np.float32(np.int32((v - y) * (v - y) + (u - x) * (u - x))) > square:
                     continue
                 count += np.float32(1)
                 for k in range(3):
-                    sums[k] += np.float32(taken[v, 3 * u + k])
-                    sums[3 + k] += np.float32(cleared[v, 3 * u + k])
+                    sums[k] += np.float32(np.int32(taken[v, 3 * u + k]))
+                    sums[3 + k] += np.float32(np.int32(cleared[v, 3 * u + k]))
         for k in range(6):
             sums[k] /= count
 

@@ -106,13 +106,11 @@ def _read_row(values: npt.NDArray[np.integer], channels: int, start: int, row: F
     for x in range(row.size):
         at = channels * min(max(start + x, 0), last)
         if channels == 3:
-            row[x] = (
-                np.float32(values[at])
-                + np.float32(2) * np.float32(values[at + 1])
-                + np.float32(values[at + 2])
+            row[x] = np.float32(
+                np.int32(np.int32(values[at]) + 2 * np.int32(values[at + 1]) + np.int32(values[at + 2]))
             )
         else:
-            row[x] = np.float32(4) * np.float32(values[at])
+            row[x] = np.float32(np.int32(4 * np.int32(values[at])))
 
 
 def _read_tiles(
