@@ -22,9 +22,9 @@ from drivers.base import (
     Switch,
 )
 from drivers.clock import Clock
-from drivers.fired import FiredCamera, with_release
+from drivers.fired import fired, with_release
 from drivers.registry import Context, create, find
-from rigd.config.model import DriverConfig, RigConfig
+from rigd.config import DriverConfig, RigConfig
 from rigd.planning import DeclaredRail, Planned, RailForecast, plan_stack
 
 
@@ -91,7 +91,7 @@ def _camera(config: RigConfig, context: Context) -> Camera:
     if not hasattr(camera, "expose_by"):
         raise DriverError(config.camera.driver, "fires its camera itself: take the section `shutter` away")
     shutter = cast("Shutter", _made(config.shutter, context))
-    return FiredCamera(cast("FireableCamera", camera), shutter)
+    return fired(cast("FireableCamera", camera), shutter)
 
 
 def _made(section: DriverConfig, context: Context) -> Any:

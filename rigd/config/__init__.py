@@ -8,8 +8,9 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from rigd.config.driver import DriverConfig
 from rigd.config.load import Report, examine, from_dict, load
-from rigd.config.model import DriverConfig, RigConfig
+from rigd.config.model import RigConfig
 from rigd.config.problems import ConfigError, Problem, format_problems
 from rigd.config.render import config_hash, resolved_yaml, to_dict
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from drivers import registry
 from drivers.base import Entry, Options, UnknownDriver
+from rigd.config.driver import DriverConfig
 from rigd.config.explain import Homes, suggestion, validate
-from rigd.config.model import DriverConfig
 from rigd.config.problems import Problem
 from rigd.config.source import Keys, Source, dotted
 

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from rigd.config import library
 from rigd.config.cross import cross_check
 from rigd.config.devices import KIND_OF_SECTION, driver_section, known_options, with_paths
+from rigd.config.driver import DriverConfig
 from rigd.config.explain import Homes, suggestion, validate
 from rigd.config.model import (
     Capture,
     Checks,
-    DriverConfig,
     Finish,
     Jog,
     Limits,
@@ -29,6 +29,7 @@ from rigd.config.model import (
     Storage,
 )
 from rigd.config.optics import Objective, Optics, RailProfile
+from rigd.config.panel import panel_section
 from rigd.config.parts import Parts
 from rigd.config.problems import ConfigError, Problem, in_file_order
 from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
@@ -63,7 +64,7 @@ _EXAMPLES = {
     "rails": "'mine: {screw_pitch_um: 2000}'",
     "profiles": "'fine: {step_um: 20}'",
 }
-_LEFT_AWAY_WHEN_EMPTY = {"plan", "motor", "shutter", "light", "mqtt"}
+_LEFT_AWAY_WHEN_EMPTY = {"plan", "motor", "shutter", "light", "panel", "mqtt"}
 _STARTS = {
     "rail": "add 'rail:' with 'driver: sim' below it, or another driver of docs/config.md",
     "camera": "add 'camera:' with 'driver: sim' below it, or another driver of docs/config.md",
@@ -147,19 +148,8 @@ def _sections(source: Source, folder: Path | None) -> Parts:
     for name, data in source.data.items():
         if data is None and name in _LEFT_AWAY_WHEN_EMPTY:
             continue
-        if name in PLAIN_SECTIONS:
-            sections[name] = validate(
-                PLAIN_SECTIONS[name], {} if data is None else data, source, (name,), homes
-            )
-        elif name in KIND_OF_SECTION:
-            given = {} if data is None else data
-            sections[name] = driver_section(
-                source, (name,), KIND_OF_SECTION[name], given, folder=folder, homes=homes
-            )
-        elif name == "switches":
-            sections[name] = _switches(source, {} if data is None else data, folder, homes)
-        elif name in NAMED_SECTIONS:
-            sections[name] = _named(source, name, {} if data is None else data, homes)
+        if name in RigConfig.model_fields:
+            sections[name] = _section(source, name, {} if data is None else data, folder, homes)
         else:
             source.problems.append(_unknown_section(source, name, homes))
     for name, section in sections.items():
@@ -177,6 +167,19 @@ def _sections(source: Source, folder: Path | None) -> Parts:
         if name not in {"limits", "plan", "mqtt", *sections}
     }
     return Parts(source, {**defaults, **sections})
+
+
+def _section(source: Source, name: str, data: Any, folder: Path | None, homes: Homes) -> Any:
+    """One section; None where it is wrong."""
+    if name in PLAIN_SECTIONS:
+        return validate(PLAIN_SECTIONS[name], data, source, (name,), homes)
+    if name in NAMED_SECTIONS:
+        return _named(source, name, data, homes)
+    if name == "switches":
+        return _switches(source, data, folder, homes)
+    if name == "panel":
+        return panel_section(source, data, folder, homes)
+    return driver_section(source, (name,), KIND_OF_SECTION[name], data, folder=folder, homes=homes)
 
 
 def _fill_optics(source: Source, sections: dict[str, Any]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, SerializeAsAny
+from pydantic import Field
 
-from drivers.base import NonNegative, Options, Positive
+from drivers.base import NonNegative, Positive
+from rigd.config.driver import DriverConfig
 from rigd.config.optics import Objective, Optics, RailProfile
+from rigd.config.panel import Panel
 from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
 from rigd.config.section import Section
 
@@ -193,6 +195,8 @@ class RigConfig(Section):
     """A lamp that is on for a stack only. Left away: there is none to switch."""
     switches: dict[str, DriverConfig] = {}
     """Contacts by name, such as `estop`."""
+    panel: Panel | None = None
+    """Buttons and a status LED at the rig. Left away: there are none."""
     limits: Limits
     """Soft limits of the rail."""
     jog: Jog = Jog()
@@ -225,19 +229,3 @@ class RigConfig(Section):
     """How Home Assistant finds the rig; only with a broker."""
     profiles: dict[str, Profile] = {}
     """Named sets of settings, to be chosen by name."""
-
-
-class DriverConfig(Section):
-    """A driver by name and its options, already checked against the driver's declaration."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-    kind: str
-    """`rail`, `motor`, `camera`, `shutter`, `light` or `switch`."""
-    driver: str
-    """The driver's name, such as `sim`."""
-    options: SerializeAsAny[Options]
-    """As the driver declares them."""
-
-
-RigConfig.model_rebuild()

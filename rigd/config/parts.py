@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from drivers.base import CameraCapabilities, DriverError, RailCapabilities
-from rigd.config.model import Capture, DriverConfig, Finish, Jog, Limits, PlanSection, Preview, Rig, Settle
+from rigd.config.driver import DriverConfig
+from rigd.config.model import Capture, Finish, Jog, Limits, PlanSection, Preview, Rig, Settle
+from rigd.config.panel import Panel
 from rigd.config.problems import Problem
 from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
 from rigd.config.source import Source
@@ -56,7 +58,17 @@ class Parts:
         """All drivers by the dotted path of their section."""
         found = {name: one for name, one in self.sections.items() if isinstance(one, DriverConfig)}
         switches = self._get("switches", dict) or {}
-        return found | {f"switches.{name}": one for name, one in switches.items()}
+        panel = self.panel
+        return {
+            **found,
+            **{f"switches.{name}": one for name, one in switches.items()},
+            **dict(panel.devices() if panel is not None else ()),
+        }
+
+    @property
+    def panel(self) -> Panel | None:
+        """Buttons and LED."""
+        return self._get("panel", Panel)
 
     @property
     def limits(self) -> Limits | None:

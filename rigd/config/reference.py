@@ -13,11 +13,12 @@ from rigd.config import fields
 from rigd.config.devices import KIND_OF_SECTION
 from rigd.config.load import NAMED_SECTIONS, PLAIN_SECTIONS
 from rigd.config.model import RigConfig
+from rigd.config.panel import ROLES, Panel, PanelOptions
 from rigd.config.units import shown
 
 _KINDS = {
     **{kind: f"`{section}:`" for section, kind in KIND_OF_SECTION.items()},
-    "switch": "each entry of `switches:`",
+    "switch": "each entry of `switches:` and of `panel.buttons:`",
 }
 
 _HEAD = """\
@@ -63,6 +64,9 @@ def _sections() -> Iterator[str]:
             yield f"A mapping: a name for each of them, and under it keys. {_doc(NAMED_SECTIONS[name])}\n"
             yield from _table(NAMED_SECTIONS[name])
             continue
+        if name == "panel":
+            yield from _panel()
+            continue
         names = ", ".join(
             f"[`{entry.name}`](#{_anchor(entry)})" for entry in _entries(KIND_OF_SECTION.get(name, "switch"))
         )
@@ -70,6 +74,14 @@ def _sections() -> Iterator[str]:
             yield f"A mapping: a name for each contact, and under it `driver:`, one of {names}, and that driver's options.\n"
         else:
             yield f"`driver:`, one of {names}, and that driver's options beside it.\n"
+
+
+def _panel() -> Iterator[str]:
+    roles = ", ".join(f"`{role}`" for role in ROLES)
+    yield f"{_doc(Panel)} [What they do, and how to wire them](panel.md).\n"
+    yield f"`buttons:` is a mapping: of {roles} those that there are, each with `driver:`, one of those for `switches`, and its options."
+    yield "`led:` takes a driver of those for `light`, and its options.\n"
+    yield from _table(PanelOptions)
 
 
 def _drivers() -> Iterator[str]:

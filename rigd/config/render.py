@@ -8,7 +8,9 @@ from typing import Any
 
 import yaml
 
-from rigd.config.model import DriverConfig, RigConfig
+from rigd.config.driver import DriverConfig
+from rigd.config.model import RigConfig
+from rigd.config.panel import Panel, PanelOptions
 from rigd.config.section import Section
 
 
@@ -24,6 +26,8 @@ def to_dict(config: RigConfig) -> dict[str, Any]:
             continue
         if isinstance(section, DriverConfig):
             found[name] = _device(section)
+        elif isinstance(section, Panel):
+            found[name] = _panel(section)
         elif isinstance(section, dict):
             found[name] = {key: _entry(entry) for key, entry in section.items()}
         else:
@@ -33,6 +37,14 @@ def to_dict(config: RigConfig) -> dict[str, Any]:
 
 def _entry(entry: DriverConfig | Section) -> dict[str, Any]:
     return _device(entry) if isinstance(entry, DriverConfig) else entry.model_dump(mode="json")
+
+
+def _panel(panel: Panel) -> dict[str, Any]:
+    return {
+        **panel.model_dump(mode="json", include=set(PanelOptions.model_fields)),
+        "buttons": {role: _device(button) for role, button in panel.buttons.items()},
+        "led": None if panel.led is None else _device(panel.led),
+    }
 
 
 def _device(device: DriverConfig) -> dict[str, Any]:
