@@ -5,9 +5,21 @@ The release knows when the shutter was open, the camera knows the picture: times
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
-from drivers.base import CameraCapabilities, Exposure, FireableCamera, FrameData, Shutter, ShutterCapabilities
+from drivers.base import (
+    BurstCamera,
+    BurstCapabilities,
+    BurstFrame,
+    CameraCapabilities,
+    Exposure,
+    FireableCamera,
+    FrameData,
+    Shutter,
+    ShutterCapabilities,
+)
 
 
 def with_release(camera: CameraCapabilities, shutter: ShutterCapabilities) -> CameraCapabilities:
@@ -65,3 +77,39 @@ class FiredCamera:
         """End the running `expose` or `fetch`. Any thread."""
         self.shutter.cancel()
         self.camera.cancel()
+
+
+class FireableBurstCamera(FireableCamera, BurstCamera, Protocol):
+    """A camera that a release can fire, and that gives bursts by itself."""
+
+
+class FiredBurstCamera(FiredCamera):
+    """A camera whose shutter a release opens for pictures, and that gives bursts without it.
+
+    Args:
+        camera: gives the pictures and the bursts.
+        shutter: opens its shutter, for the camera's exposure time.
+    """
+
+    camera: FireableBurstCamera
+
+    def __init__(self, camera: FireableBurstCamera, shutter: Shutter) -> None:
+        super().__init__(camera, shutter)
+
+    @property
+    def burst_capabilities(self) -> BurstCapabilities:
+        """The camera's."""
+        return self.camera.burst_capabilities
+
+    def burst(
+        self, frames: int, rate_hz: float, not_before_s: float, position_um: float
+    ) -> Sequence[BurstFrame]:
+        """From the camera; the release stays as it is. Raises as `BurstCamera.burst` does."""
+        return self.camera.burst(frames, rate_hz, not_before_s, position_um)
+
+
+def fired(camera: FireableCamera, shutter: Shutter) -> FiredCamera:
+    """A camera and its release as one, which gives bursts where the camera does."""
+    if isinstance(camera, BurstCamera):
+        return FiredBurstCamera(camera, shutter)
+    return FiredCamera(camera, shutter)

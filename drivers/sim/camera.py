@@ -7,94 +7,34 @@ number of frames.
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.base import CameraCapabilities, CameraSettings, DriverError, Exposure, FrameData, TransferFailed
+from drivers.base import (
+    BurstCapabilities,
+    BurstFrame,
+    CameraCapabilities,
+    CameraSettings,
+    DriverError,
+    Exposure,
+    FrameData,
+    TransferFailed,
+    Unplugged,
+)
 from drivers.registry import Context
+from drivers.sim import burst
+from drivers.sim.optics import Optics, ThinLensOptics, developed
 from drivers.sim.options import Fault, SimCameraOptions
 from drivers.sim.sensor import Shutterwork, Tray
-from drivers.sim.truth import LAMPS, WORLD, Lamps, StillWorld, Track, TrueExposure, World
+from drivers.sim.truth import LAMPS, POWER, WORLD, Lamps, StillWorld, Track, TrueExposure, World
 
 PORT = "sim camera"
-SHAKE = (0.6, 0.8)
-"""Direction of the image's shift while the rig rings, right and down."""
-STILL_PX = 0.02
-"""An image that shifts less than this during an exposure is rendered without motion."""
 DRIFTED = 1.2
 """Factor of exposure time and gain after a drift of settings."""
-
-
-class Optics(Protocol):
-    """Scene, lens and renderer behind a simulated camera."""
-
-    def render(
-        self, position_um: float, path_px: NDArray[np.float64] | None, path_um: NDArray[np.float64]
-    ) -> Any:
-        """Linear light (H, W, 3), averaged over the path of the image (n, 2) in pixels and of the carriage (n,) in µm."""
-
-    def develop(self, linear: Any, *, gain: float, seed: int) -> NDArray[np.uint8]:
-        """What the sensor makes of it, (H, W, 3) RGB."""
-
-    def truth(self, reference_um: float | None = None) -> Any:
-        """All-in-focus picture and depth in micrometres."""
-
-
-@functools.lru_cache(maxsize=1)
-def _scene(name: str, size: tuple[int, int], ends_um: tuple[float, float], seed: int) -> Any:
-    """The last scene is kept: painting one takes seconds, and a camera is opened again after a hang."""
-    from drivers.sim.scenes import make_scene  # noqa: PLC0415  (Numba stays out of config checks)
-
-    width, height = size
-    near_um, far_um = ends_um
-    return make_scene(name, width=width, height=height, near_um=near_um, far_um=far_um, seed=seed)
-
-
-class ThinLensOptics:
-    """The real thing: `drivers.sim.render`, imported when a camera is opened."""
-
-    def __init__(self, options: SimCameraOptions, seed: int) -> None:
-        from drivers.sim import render  # noqa: PLC0415  (Numba and OpenCV stay out of config checks)
-        from drivers.sim.lens import ThinLens  # noqa: PLC0415
-
-        self._options = options
-        self._develop = render.develop
-        lens = ThinLens(
-            magnification=options.magnification,
-            f_number=options.f_number,
-            pixel_pitch_um=options.pixel_pitch_um,
-            pupil_to_focus_um=options.pupil_to_focus_um,
-        )
-        render.warm_up()
-        size, ends_um = (options.width, options.height), (options.near_um, options.far_um)
-        scene = _scene(options.scene, size, ends_um, seed)
-        self._renderer = render.Renderer(scene, lens, threads=options.threads)
-
-    def render(
-        self, position_um: float, path_px: NDArray[np.float64] | None, path_um: NDArray[np.float64]
-    ) -> Any:
-        """Linear light."""
-        return self._renderer.render(position_um, path_px, path_um)
-
-    def develop(self, linear: Any, *, gain: float, seed: int) -> NDArray[np.uint8]:
-        """Light to 8-bit RGB, with the options' noise."""
-        picture: NDArray[np.uint8] = self._develop(
-            linear,
-            gain=gain,
-            read_noise=self._options.read_noise,
-            photons_full_scale=self._options.photons_full_scale,
-            seed=seed,
-            threads=self._options.threads,
-        )
-        return picture
-
-    def truth(self, reference_um: float | None = None) -> Any:
-        """From the renderer."""
-        return self._renderer.truth(reference_um)
 
 
 make_optics = ThinLensOptics
@@ -132,6 +72,8 @@ class SimCamera:
         self._last: _Shot | None = None
         self._captures = 0
         self._optics: Optics | None = None
+        self._burst_options = burst.burst_options(options)
+        self._burst_optics: Optics | None = None
         self._work = Shutterwork(
             PORT,
             context.clock,
@@ -152,8 +94,10 @@ class SimCamera:
         return world
 
     def open(self) -> None:
-        """Build scene and renderer (the first time, kernels are compiled) and start the sensor."""
+        """Build scene and renderer (the first time, kernels are compiled) and start the sensor. Raises `Unplugged`."""
         if not self._work.running:
+            if not self._powered:
+                raise Unplugged(PORT, "opening")
             if self._optics is None:
                 self._optics = make_optics(self._options, self._context.seed)
             self._work.start()
@@ -181,7 +125,7 @@ class SimCamera:
         self._still.position_um = position_um
         self._captures += 1
         faults = self._options.faults
-        if self._happens("hang", faults.hang, self._captures):
+        if not self._powered or self._happens("hang", faults.hang, self._captures):
             self._work.hang(asked_s)
         if self._last is not None and self._happens("duplicate", faults.duplicate, self._captures):
             return self._served(self._last)
@@ -193,6 +137,8 @@ class SimCamera:
         else:
             frame = self._work.fresh(not_before_s)
         self._work.wait(self._work.sensor.end_s(frame), asked_s)
+        if not self._powered:
+            self._work.hang(asked_s)
         return self._served(self._look(frame))
 
     def _look(self, frame: int) -> _Shot:
@@ -213,7 +159,7 @@ class SimCamera:
                 moving=track.moving,
             ),
         )
-        settings, brightness = self.capabilities.settings, self._brightness((start_s + end_s) / 2, sequence)
+        settings, brightness = self.capabilities.settings, self._brightness(start_s, end_s, sequence)
         if self._happens("drift", self._options.faults.drift, self._captures):
             settings = replace(settings, exposure_s=self._options.exposure_s * DRIFTED, gain=DRIFTED)
             brightness *= DRIFTED**2
@@ -230,9 +176,14 @@ class SimCamera:
         start_s, end_s = sensor.start_s(shot.frame), sensor.end_s(shot.frame)
         return Exposure(start_s, end_s, shot.sequence, shot.settings, self._tray.put(shot))
 
-    def _brightness(self, when_s: float, sequence: int) -> float:
+    @property
+    def _powered(self) -> bool:
+        supply = self._context.shared.get(POWER)
+        return supply is None or bool(supply.is_on)
+
+    def _brightness(self, start_s: float, end_s: float, sequence: int) -> float:
         lamps: Lamps | None = self._context.shared.get(LAMPS)
-        light = 1.0 if lamps is None else lamps.level_at(when_s)
+        light = 1.0 if lamps is None else lamps.mean_between(start_s, end_s)
         flicker = self._options.flicker
         return (
             light * max(0.0, 1.0 + flicker * self._random("flicker", sequence).standard_normal())
@@ -247,7 +198,7 @@ class SimCamera:
         asked_s = self._work.begin()
         shot = self._tray.take(exposure.handle)
         faults = self._options.faults
-        if self._happens("hang transfer", faults.hang_transfer, shot.capture):
+        if not self._powered or self._happens("hang transfer", faults.hang_transfer, shot.capture):
             self._work.hang(asked_s)
         self._work.wait(shot.ready_s, asked_s)
         if self._happens("lost", faults.lost, shot.capture):
@@ -259,13 +210,10 @@ class SimCamera:
 
     def develop(self, track: Track, coupling: float, brightness: float, sequence: int) -> NDArray[np.uint8]:
         """The picture that the sensor makes of a path of the carriage, (H, W, 3) RGB uint8."""
-        optics = self._ready_optics()
-        px_per_um = coupling * self._options.magnification / self._options.pixel_pitch_um
-        path = track.ring_um[:, np.newaxis] * np.array(SHAKE) * px_per_um
-        shaken = bool(np.abs(path).max() > STILL_PX)
-        mean_um = float(track.position_um.mean())
-        light = optics.render(mean_um, path if shaken else None, track.position_um - mean_um)
-        return optics.develop(light, gain=brightness, seed=self._seed("noise", sequence))
+        seed = self._seed("noise", sequence)
+        return developed(
+            self._ready_optics(), self._options, track, coupling, brightness=brightness, seed=seed
+        )
 
     def _encode(self, picture: NDArray[np.uint8]) -> bytes:
         if self._options.format == "png":
@@ -279,6 +227,43 @@ class SimCamera:
 
         quality, picture = self._options.jpeg_quality, np.ascontiguousarray(picture)
         return bytes(simplejpeg.encode_jpeg(picture, quality, "RGB", colorsubsampling="422"))
+
+    # ----------------------------------------------------------------------------------------------------------- burst
+
+    @property
+    def burst_capabilities(self) -> BurstCapabilities:
+        """As the options declare."""
+        return burst.burst_capabilities(self._options)
+
+    def burst(
+        self, frames: int, rate_hz: float, not_before_s: float, position_um: float
+    ) -> Sequence[BurstFrame]:
+        """Watch: the frames are rendered when the last one's exposure is over. A burst counts as one capture."""
+        asked_s = self._work.begin()
+        self._still.position_um = position_um
+        self._captures += 1
+        spans_s = burst.times(self._options, frames, rate_hz, max(not_before_s, asked_s))
+        faults, capture = self._options.faults, self._captures
+        if self._happens("hang", faults.hang, capture):
+            self._work.hang(asked_s)
+        self._work.wait(float(spans_s[-1, 1]), asked_s)
+        if self._burst_optics is None:
+            self._burst_optics = make_optics(self._burst_options, self._context.seed)
+        optics, world = self._burst_optics, self.world
+        brightness = self._brightness(float(spans_s.mean()), capture)
+
+        def develop(
+            position_um: NDArray[np.float64], ring_um: NDArray[np.float64], number: int
+        ) -> NDArray[np.uint8]:
+            track = Track(position_um, ring_um, moving=True)
+            seed = self._seed("burst", capture * burst.LONGEST_BURST + number)
+            return developed(
+                optics, self._burst_options, track, world.ring_coupling, brightness=brightness, seed=seed
+            )
+
+        return burst.taken(
+            world, spans_s, develop, lambda number: self._happens("burst lost", faults.burst_lost, number + 1)
+        )
 
     # ---------------------------------------------------------------------------------------------------------- chance
 

@@ -18,6 +18,8 @@ from drivers.base import (
     Positive,
     RailCapabilities,
     RailOptions,
+    ShapeKind,
+    Shaping,
     ShutterCapabilities,
     ShutterOptions,
 )
@@ -56,10 +58,15 @@ class SimRailOptions(RailOptions):
     """Highest speed."""
     acceleration_um_per_s2: Positive = 200_000.0
     """Highest acceleration."""
-    profile: Literal["trapezoid", "quintic"] = "quintic"
-    """Shape of a move: constant accelerations, or the smooth fifth-order polynomial that hardly rings."""
+    profile: ShapeKind = "quintic"
+    """Shape of a move until it is told another: constant accelerations, the smooth fifth-order polynomial that hardly rings, or
+    constant accelerations through an input shaper."""
     quintic_min_periods: NonNegative = 3.0
     """A quintic move lasts at least so many periods of the ringing; 0: as fast as speed and acceleration allow."""
+    shaper_hz: Positive | None = None
+    """Frequency that shapers and quintic are made for. None: `ring_hz`, as if it had been measured without error."""
+    shaper_damping: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Damping ratio that shapers are made for. None: `ring_damping`."""
     backlash_um: NonNegative = 25.0
     """Lost motion of screw and nut at a reversal."""
     microstep_error: Annotated[float, Field(ge=0, le=0.2)] = 0.04
@@ -94,6 +101,16 @@ class SimRailOptions(RailOptions):
     def microstep_um(self) -> float:
         """Travel of one microstep."""
         return self.full_step_um / self.microsteps
+
+    @property
+    def shaping(self) -> Shaping:
+        """How moves are shaped until the rail is told otherwise."""
+        return Shaping(
+            self.profile,
+            frequency_hz=self.ring_hz if self.shaper_hz is None else self.shaper_hz,
+            damping=self.ring_damping if self.shaper_damping is None else self.shaper_damping,
+            quintic_periods=self.quintic_min_periods,
+        )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -144,6 +161,8 @@ class SimCameraFaults(Options):
     """The previous picture is served once more."""
     drift: Fault = Fault()
     """Exposure time and gain have changed, and say so when read back."""
+    burst_lost: Fault = Fault()
+    """A frame of a burst is missing; counted from 1 within the burst."""
 
 
 class SimCameraOptions(CameraOptions):
@@ -189,6 +208,12 @@ class SimCameraOptions(CameraOptions):
     """Quality of its JPEG."""
     transfer_s: NonNegative = 0.05
     """From the shutter closing to the data being here."""
+    burst_rates_hz: tuple[Annotated[float, Field(gt=0, le=2000)], ...] = (120.0, 40.0)
+    """Rates at which it gives bursts of small frames. None: it gives no bursts."""
+    burst_width: Annotated[int, Field(ge=64, le=4096)] = 320
+    """Pixels across of a burst's frames, which show the whole view; never more than those of a picture."""
+    burst_exposure_s: Annotated[float, Field(gt=0, le=1)] = 0.004
+    """Exposure time of a burst's frames, as far as the rate leaves time for it."""
     threads: Annotated[int, Field(ge=1, le=16)] = 2
     """Threads that render the picture."""
     faults: SimCameraFaults = SimCameraFaults()
