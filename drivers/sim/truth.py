@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from bisect import bisect_right
 from collections import OrderedDict, deque
@@ -15,6 +16,8 @@ WORLD = "sim.world"
 """Where the rail leaves its world in `Context.shared`."""
 LAMPS = "sim.lamps"
 """Where lamps leave their light in `Context.shared`."""
+POWER = "sim.power"
+"""Where a switched supply of the camera leaves itself in `Context.shared`."""
 KEPT_EXPOSURES = 16_384
 
 Floats = NDArray[np.float64]
@@ -138,5 +141,35 @@ class Lamps:
         """Light on the subject at that time."""
         with self._lock:
             changes = list(self._changes)
+        return self._level(changes, time_s)
+
+    def mean_between(self, start_s: float, end_s: float) -> float:
+        """Mean light on the subject from `start_s` to `end_s`, as an exposure sees it that a lamp is switched in."""
+        with self._lock:
+            changes = list(self._changes)
+        moments = [start_s, *(at_s for at_s, _ in changes if start_s < at_s < end_s), end_s]
+        total = sum(
+            (last - first) * self._level(changes, first) for first, last in itertools.pairwise(moments)
+        )
+        return total / (end_s - start_s) if end_s > start_s else self._level(changes, start_s)
+
+    def _level(self, changes: list[tuple[float, float]], time_s: float) -> float:
         at = bisect_right(changes, time_s, key=lambda change: change[0]) - 1
         return changes[at][1] if at >= 0 else self.AMBIENT
+
+
+class Power:
+    """The supply of a simulated camera, for a bench that switches it."""
+
+    def __init__(self) -> None:
+        self._on = threading.Event()
+        self._on.set()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the camera has power."""
+        return self._on.is_set()
+
+    def switch(self, *, on: bool) -> None:
+        """Off, the camera hangs in whatever it does until it is cancelled, and cannot be opened. Any thread."""
+        (self._on.set if on else self._on.clear)()
