@@ -250,7 +250,7 @@ class SimCamera:
         if self._burst_optics is None:
             self._burst_optics = make_optics(self._burst_options, self._context.seed)
         optics, world = self._burst_optics, self.world
-        brightness = self._brightness(float(spans_s.mean()), capture)
+        brightness = self._brightness(float(spans_s[0, 0]), float(spans_s[-1, 1]), capture)
 
         def develop(
             position_um: NDArray[np.float64], ring_um: NDArray[np.float64], number: int
