@@ -11,7 +11,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from drivers.base import AlarmResponse, DriverError, Motor, MotorStatus, Rail, RailCapabilities, RailStatus
+from drivers.base import (
+    AlarmResponse,
+    DriverError,
+    Motor,
+    MotorStatus,
+    Rail,
+    RailCapabilities,
+    RailStatus,
+    Shaping,
+    ShapingRail,
+)
 from drivers.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -156,3 +166,27 @@ class AttendedRail:
     def _begin(self, start: Callable[[], None]) -> None:
         self._check_there()
         start()
+
+
+class AttendedShapingRail(AttendedRail):
+    """A rail whose motor driver can be asked, and whose moves can be given another shape."""
+
+    def __init__(self, rail: ShapingRail, motor: Motor, clock: Clock) -> None:
+        super().__init__(rail, motor, clock)
+        self._shaping_rail = rail
+
+    @property
+    def shaping(self) -> Shaping:
+        """The rail's."""
+        return self._shaping_rail.shaping
+
+    def shape_moves(self, shaping: Shaping) -> None:
+        """As the rail does."""
+        self._shaping_rail.shape_moves(shaping)
+
+
+def attended(rail: Rail, motor: Motor, clock: Clock) -> AttendedRail:
+    """A rail and the chip of its motor; it can what the rail can."""
+    if isinstance(rail, ShapingRail):
+        return AttendedShapingRail(rail, motor, clock)
+    return AttendedRail(rail, motor, clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from drivers.attended import AttendedRail
+from drivers.attended import attended
 from drivers.base import (
     Camera,
     CameraCapabilities,
@@ -81,7 +81,7 @@ def _rail(config: RigConfig, context: Context) -> Rail:
     rail = cast("Rail", _made(config.rail, context))
     if config.motor is None:
         return rail
-    return AttendedRail(rail, cast("Motor", _made(config.motor, context)), context.clock)
+    return attended(rail, cast("Motor", _made(config.motor, context)), context.clock)
 
 
 def _camera(config: RigConfig, context: Context) -> Camera:

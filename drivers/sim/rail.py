@@ -13,8 +13,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from drivers.base import AlarmResponse, DriverError, Limit, NotOpen, RailCapabilities, RailStatus, Unplugged
-from drivers.motion.profile import REST, Profile, braking, quintic, trapezoid
+from drivers.base import (
+    AlarmResponse,
+    DriverError,
+    Limit,
+    NotOpen,
+    RailCapabilities,
+    RailStatus,
+    Shaping,
+    Unplugged,
+)
+from drivers.motion.profile import REST, Profile, braking
+from drivers.motion.shaping import impulses, profile_for
 from drivers.registry import Context
 from drivers.sim import homing
 from drivers.sim.options import SimRailOptions
@@ -53,6 +63,7 @@ class SimRail:
         self._options = options
         self._clock = context.clock
         self._lock = threading.RLock()
+        self._shaping = options.shaping
         self._open = False
         self._course: _Course | None = None
         self._status = RailStatus(moving=False, homed=False, position=None)
@@ -76,6 +87,20 @@ class SimRail:
     def capabilities(self) -> RailCapabilities:
         """As the options declare."""
         return self._options.declared()
+
+    @property
+    def shaping(self) -> Shaping:
+        """How moves are shaped now."""
+        return self._shaping
+
+    def shape_moves(self, shaping: Shaping) -> None:
+        """Shape moves like this from the next one on, also when it is opened again."""
+        try:
+            impulses(shaping.kind, shaping.frequency_hz, shaping.damping)
+        except ValueError as error:
+            raise DriverError(PORT, str(error)) from error
+        with self._lock:
+            self._shaping = shaping
 
     @property
     def last_home_error_microsteps(self) -> int | None:
@@ -212,10 +237,7 @@ class SimRail:
         speed = limit if speed_um_per_s is None else min(abs(speed_um_per_s), limit)
         if speed <= 0:
             raise DriverError(PORT, "speed must be more than 0")
-        if self._options.profile == "trapezoid":
-            return trapezoid(distance_um, speed, self._options.acceleration_um_per_s2)
-        shortest_s = self._options.quintic_min_periods / self._options.ring_hz
-        return quintic(distance_um, speed, self._options.acceleration_um_per_s2, min_duration_s=shortest_s)
+        return profile_for(self._shaping, distance_um, speed, self._options.acceleration_um_per_s2)
 
     def _begin(
         self, now: float, distance: int, speed_um_per_s: float | None, position: int | None, move: int | None
@@ -274,8 +296,10 @@ class SimRail:
             return
         gone = course.gone_um + course.profile.position_um(now - course.start_s)
         speed = course.profile.velocity_um_per_s(now - course.start_s)
+        whole = course.gone_um + course.profile.distance_um
+        # A shaper lets a short move rest on its way, between two microsteps: what is left of it tells the direction then.
         end, profile = self._stopping(
-            gone, speed, farthest_um=abs(course.gone_um + course.profile.distance_um)
+            gone, math.copysign(speed, whole - gone if whole != gone else speed), farthest_um=abs(whole)
         )
         if abs(self.world.speed_um_per_s(now) - speed) > 1e-6:
             self._brake_screw(now)

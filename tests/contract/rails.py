@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from drivers.base import DriverError, Rail
+from drivers.base import DriverError, Rail, Shaping, ShapingRail
 from tests.contract.bench import Bench, home, rest
 
 
@@ -199,6 +199,44 @@ class RailContract:
         homed.moved_to(start)
         homed.moved_to(target)
         homed.check_truth()
+
+    @pytest.mark.parametrize("kind", ["trapezoid", "quintic", "zv", "zvd", "mzv", "ei"])
+    def test_moves_in_the_shape_it_is_told(self, homed, kind):
+        """Also a short move, which a shaper lets rest on its way, stopped while it does."""
+        rail = homed.rail
+        if not isinstance(rail, ShapingRail):
+            pytest.skip("this rail cannot shape its moves")
+        told = Shaping(kind, frequency_hz=10.0, damping=0.05)
+        rail.shape_moves(told)
+        assert rail.shaping == told
+        for target in (homed.reach(0.5), homed.reach(0.5) + 7, homed.reach(0.5) - 30, 0):
+            from_here = rail.poll().position
+            expected_s = rail.move_time_s(target - from_here)
+            began_s = homed.bench.clock.now()
+            homed.moved_to(target)
+            ended_s = rail.poll().ended_s
+            if ended_s is not None:
+                assert ended_s - began_s == pytest.approx(expected_s, rel=0.3, abs=0.1)
+            homed.check_truth()
+        for share in (0.2, 0.4, 0.6, 0.8):
+            for way in (31, -31, homed.reach(0.6)):
+                homed.moved_to(homed.reach(0.3))
+                rail.start_move(homed.reach(0.3) + way)
+                homed.bench.pass_time(share * rail.move_time_s(way))
+                rail.stop()
+                status = rest(homed.bench, rail)
+                gone = status.position - homed.reach(0.3)
+                assert abs(gone) <= abs(way)
+                assert gone * way >= 0
+                homed.check_truth()
+
+    def test_refuses_a_shaper_without_a_frequency(self, opened):
+        if not isinstance(opened.rail, ShapingRail):
+            pytest.skip("this rail cannot shape its moves")
+        before = opened.rail.shaping
+        with pytest.raises(DriverError):
+            opened.rail.shape_moves(Shaping("zvd"))
+        assert opened.rail.shaping == before
 
     def test_stops_from_another_thread(self, homed):
         target = homed.reach(1.0)

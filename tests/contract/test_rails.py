@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from drivers.attended import AttendedRail
+from drivers.attended import attended
 from drivers.registry import Context
 from drivers.sim.options import SimRailOptions
 from drivers.sim.rail import SimRail
@@ -20,6 +20,10 @@ SIMULATED = {
     "sim quintic": {},
     "sim trapezoid": {"profile": "trapezoid", "backlash_um": 200.0, "ring_hz": 5.0},
     "sim fast quintic, coarse": {"quintic_min_periods": 0.0, "microsteps": 1, "screw_pitch_um": 1000.0},
+    "sim zv": {"profile": "zv", "ring_hz": 12.0},
+    "sim zvd": {"profile": "zvd"},
+    "sim mzv, guessed": {"profile": "mzv", "shaper_hz": 9.0, "shaper_damping": 0.0},
+    "sim ei, slow": {"profile": "ei", "ring_hz": 3.0},
     "sim on its switch": {"start_um": -490.0},
     "sim drifting": {"thermal_drift_um_per_hour": 100.0, "microstep_error": 0.1},
 }
@@ -65,6 +69,4 @@ class TestAttendedRails(RailContract):
             motor = Tmc2209(
                 Tmc2209Options(port=str(wire.link), run_ma=800, stall_threshold=50, idle_ma=300), context
             )
-            yield RailRig(
-                bench, AttendedRail(inner, motor, bench.clock), true_microsteps=inner.true_microsteps
-            )
+            yield RailRig(bench, attended(inner, motor, bench.clock), true_microsteps=inner.true_microsteps)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from drivers.attended import LOOK_S, AttendedRail
-from drivers.base import AlarmResponse, DriverError, Rail, Unplugged
+from drivers.attended import LOOK_S, AttendedRail, attended
+from drivers.base import AlarmResponse, DriverError, Rail, Shaping, ShapingRail, Unplugged
 from drivers.registry import Context
 from drivers.sim.options import SimRailOptions
 from drivers.sim.rail import SimRail
@@ -27,7 +27,7 @@ class Bench:
         context = Context(self.bench.clock, seed=5)
         motor = Tmc2209(Tmc2209Options(port=str(wire.link), run_ma=800, **options), context)
         self.inner = SimRail(SimRailOptions(), context)
-        self.rail = AttendedRail(self.inner, motor, self.bench.clock)
+        self.rail = attended(self.inner, motor, self.bench.clock)
 
     def home(self):
         self.rail.start_home()
@@ -51,6 +51,13 @@ def bench(tmp_path):
 
 def test_is_a_rail(bench):
     assert isinstance(bench.rail, Rail)
+
+
+def test_it_shapes_its_moves_where_the_rail_can(bench):
+    assert isinstance(bench.rail, ShapingRail)
+    bench.rail.shape_moves(Shaping("zvd", 12.0, 0.02))
+    assert bench.inner.shaping == bench.rail.shaping == Shaping("zvd", 12.0, 0.02)
+    assert not isinstance(AttendedRail(bench.inner, bench.rail.motor, bench.bench.clock), ShapingRail)
 
 
 def test_it_is_asked_now_and_then_and_not_at_every_poll(bench):

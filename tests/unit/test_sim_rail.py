@@ -30,7 +30,7 @@ def still_um(bench, rail):
     return rail.world.truth_at(bench.clock.now()).position_um
 
 
-@pytest.mark.parametrize("profile", ["trapezoid", "quintic"])
+@pytest.mark.parametrize("profile", ["trapezoid", "quintic", "zv", "zvd", "mzv", "ei"])
 def test_counter_is_true_after_1000_random_moves_and_stops(profile):
     bench, rail = make(profile=profile, quintic_min_periods=0.5)
     random = np.random.default_rng(11)
