@@ -85,6 +85,10 @@ class ExposureLog:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def all(self) -> tuple[TrueExposure, ...]:
+        """Those that are not forgotten, oldest first."""
+        return tuple(self._entries.values())
+
 
 class World(Protocol):
     """What a simulated camera needs to know about the rail that carries it."""

@@ -103,6 +103,16 @@ class RailWorld:
         """Where the motor has turned the screw to."""
         return self._leg(time_s).screw_um(time_s)
 
+    def screw_track(self, times_s: Floats) -> Floats:
+        """Where the motor has turned the screw to at ascending times, (n,): what its step pulses say."""
+        legs = self._legs_between(float(times_s[0]), float(times_s[-1]))
+        index = np.searchsorted([leg.start_s for leg in legs[1:]], times_s, side="right")
+        screw = np.empty_like(times_s)
+        for at, leg in enumerate(legs):
+            chosen = index == at
+            screw[chosen] = leg.origin_um + leg.profile.position_um(times_s[chosen] - leg.start_s)
+        return screw
+
     def switch_at(self, time_s: float) -> Limit:
         """Which limit switch the carriage presses."""
         seat = self._seat_um(time_s)
