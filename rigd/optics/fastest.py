@@ -76,11 +76,8 @@ def fastest_on_rail(task: RailTask) -> RailSet:
     least = frames_at(task, narrowest)
     frames = _least(lambda count: _seconds(task, count), least)
     effective = max(_effective(task, frames), widest)
-    limited_by = "overhead"
-    if widest > 0 and frames >= frames_at(task, widest):
-        limited_by = "lens"
-    elif frames == least:
-        limited_by = "diffraction"
+    balanced = math.sqrt(task.overhead_s / _kappa(task))
+    limited_by = "lens" if balanced <= widest else "diffraction" if balanced >= narrowest else "overhead"
     return RailSet(
         effective_f_number=effective,
         frames=frames,
@@ -171,8 +168,14 @@ def fastest_by_focus(task: FocusTask) -> FocusSet:
         )
     depth = math.log(task.beta / task.alpha)
     most = max(1, math.ceil(depth / _reach(task.widest, task.blur_circle) - 1e-12))
-    sets = [_focus_set(task, depth, photos) for photos in range(1, most + 1)]
-    return min(sets, key=lambda one: one.seconds)
+    diameters = (_diameter(task, depth, photos) for photos in range(1, most + 1))
+    times = [photos * (task.overhead_s + task.light / d**2) for photos, d in enumerate(diameters, start=1)]
+    photos = times.index(min(times)) + 1
+    # Photos of equal aperture abut where ln(sensor) is cut in equal parts; the sensor is at 2 alpha beta / (alpha + beta) of each part.
+    ratio = math.exp(depth / photos)
+    edges = [task.alpha * ratio**index for index in range(photos + 1)]
+    sensor = tuple(2 * low * high / (low + high) for low, high in itertools.pairwise(edges))
+    return FocusSet(_diameter(task, depth, photos), photos, sensor, times[photos - 1])
 
 
 def _reach(diameter: float, blur_circle: float) -> float:
@@ -180,10 +183,6 @@ def _reach(diameter: float, blur_circle: float) -> float:
     return math.log((diameter + blur_circle) / (diameter - blur_circle))
 
 
-def _focus_set(task: FocusTask, depth: float, photos: int) -> FocusSet:
-    diameter = min(task.blur_circle / math.tanh(depth / (2 * photos)), task.widest)
-    # Photos of equal aperture abut where ln(sensor) is cut in equal parts; v lies between its own alpha and beta as 1 / v = (1 / alpha + 1 / beta) / 2.
-    ratio = math.exp(depth / photos)
-    edges = [task.alpha * ratio**index for index in range(photos + 1)]
-    sensor = tuple(2 * low * high / (low + high) for low, high in itertools.pairwise(edges))
-    return FocusSet(diameter, photos, sensor, photos * (task.overhead_s + task.light / diameter**2))
+def _diameter(task: FocusTask, depth: float, photos: int) -> float:
+    """The widest aperture at which so many photos cover a depth of so much ln(sensor)."""
+    return min(task.blur_circle / math.tanh(depth / (2 * photos)), task.widest)
