@@ -55,6 +55,8 @@ class Stacker:
 
     def not_for(self, case: Case) -> str:
         """Why it is not run on a case; empty when it is."""
+        if not case.peers and not self.ours:
+            return "one scene of this kind is enough for other programs"
         return self.why_only if self.only and case.name not in self.only else ""
 
 

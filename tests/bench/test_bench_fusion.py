@@ -7,12 +7,14 @@ What is asserted are equalities, ratios to references that run beside, and quali
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from stackcore.catalogue import DEFAULT, METHODS
+from tests.bench._cases import OCCLUDED
 from tests.bench._measure import LIMIT_S, RESULTS, RUNS, Bench, measure, tiny_stack
 from tests.bench._process import least, run
 from tests.bench._stackers import fuse_command
@@ -69,11 +71,10 @@ def test_quality(bench: Bench, case: str) -> None:
 
 @pytest.mark.parametrize("method", LEAST_OCCLUSION_DB)
 def test_quality_where_layers_overlap(bench: Bench, method: str) -> None:
-    found_db, least_db = (
-        bench.row("occlusion", f"stackcore {method}").verdict.psnr_g,
-        LEAST_OCCLUSION_DB[method],
-    )
-    goal(found_db >= least_db, found_db >= least_db - 0.1, f"{found_db:.2f} dB of {least_db}")
+    """The mean of five scenes, as the reference figures are one of three."""
+    found_db = statistics.fmean(bench.row(case, f"stackcore {method}").verdict.psnr_g for case in OCCLUDED)
+    bench.note(f"scenes with occlusion, {method}, mean psnr_g", round(found_db, 2))
+    assert found_db >= LEAST_OCCLUSION_DB[method]
 
 
 @pytest.mark.parametrize("case", PHOTOGRAPHED)
