@@ -14,6 +14,8 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 SCENE_WIDTH, SCENE_HEIGHT, SCENE_FRAMES = 1600, 1200, 24
 SCENE_NEAR_UM, SCENE_STEP_UM = 1000.0, 60.0
 SCENE_F_NUMBER, SCENE_PITCH_UM = 5.6, 3.9
+DOF_STEP_UM = 140.0
+"""0.8 of the depth of field, as a plan takes it: 2 c N (1 + m) / m^2 with a blur circle c of two pixels, at m = 1."""
 SCENE_DISTANCE_UM = 100_000.0
 """Entrance pupil to focal plane: frames grow by 0.06 % a step, and 1.4 % over the stack."""
 
@@ -100,8 +102,9 @@ def photographed(name: str, *crops: tuple[float, float]) -> Callable[[Path], Cas
     return make
 
 
-def simulated(scene_name: str) -> Callable[[Path], Case]:
+def simulated(scene_name: str, step_um: float = SCENE_STEP_UM) -> Callable[[Path], Case]:
     """A scene of the project's simulator, photographed from a rail: perspective, noise, JPEG at quality 95."""
+    suffix = "" if step_um == SCENE_STEP_UM else f"-{step_um:.0f}um"
 
     def make(scratch: Path) -> Case:
         import simplejpeg
@@ -110,19 +113,19 @@ def simulated(scene_name: str) -> Callable[[Path], Case]:
         from drivers.sim.render import Renderer, develop
         from drivers.sim.scenes import make_scene
 
-        far_um = SCENE_NEAR_UM + (SCENE_FRAMES - 1) * SCENE_STEP_UM
+        far_um = SCENE_NEAR_UM + (SCENE_FRAMES - 1) * step_um
         size = {"width": SCENE_WIDTH, "height": SCENE_HEIGHT}
         scene = make_scene(scene_name, **size, near_um=SCENE_NEAR_UM, far_um=far_um, seed=5)
         renderer = Renderer(scene, ThinLens(1.0, SCENE_F_NUMBER, SCENE_PITCH_UM, SCENE_DISTANCE_UM))
-        folder = scratch / scene_name
+        folder = scratch / f"{scene_name}{suffix}"
         folder.mkdir(parents=True)
         for index in range(SCENE_FRAMES):
-            linear = renderer.render(SCENE_NEAR_UM + index * SCENE_STEP_UM)
+            linear = renderer.render(SCENE_NEAR_UM + index * step_um)
             picture = develop(linear, read_noise=1.0, photons_full_scale=20_000.0, seed=index)
             (folder / f"f{index:04d}.jpg").write_bytes(simplejpeg.encode_jpeg(picture, quality=95))
         truth = renderer.truth()
-        depth = (truth.depth_um - SCENE_NEAR_UM) / SCENE_STEP_UM
-        return Case(f"sim-{scene_name}", folder, False, truth.picture, depth.astype(np.float32))
+        depth = (truth.depth_um - SCENE_NEAR_UM) / step_um
+        return Case(f"sim-{scene_name}{suffix}", folder, False, truth.picture, depth.astype(np.float32))
 
     return make
 
@@ -160,6 +163,7 @@ MAKERS: dict[str, Callable[[Path], Case]] = {
     "sim-ring": simulated("ring"),
     "sim-insect": simulated("insect"),
     "sim-tilt": simulated("tilt"),
+    "sim-tilt-140um": simulated("tilt", DOF_STEP_UM),
     # Print beside never-sharp ground, the button's rim, a shiny contact.
     "pcb-switch": photographed("pcb-switch", (0.48, 0.17), (0.42, 0.45), (0.85, 0.72)),
     # Dirt on the glass, the bright core, the rim before the dark.
