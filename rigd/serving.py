@@ -19,6 +19,7 @@ from rigd.health import LoopLag, LoopLagMeter
 from rigd.homeassistant.announcer import Announcer
 from rigd.local import LocalServer, SocketError, socket_path
 from rigd.mqtt.adapter import MqttAdapter
+from rigd.panel import Panel
 from rigd.remote.bus import Switchboard
 from rigd.remote.desk import Desk
 from rigd.remote.leases import Leases
@@ -44,6 +45,8 @@ class Reach:
     """None: the config names no broker."""
     socket: Path | None
     """Where the rig listens on its own machine."""
+    panel: Panel | None = None
+    """None: the config has none."""
 
 
 def kept_in(config: RigConfig) -> Path:
@@ -60,6 +63,7 @@ async def reachable(rig: Rig, clock: Clock) -> AsyncIterator[Reach]:
     Raises:
         OSError: the folder for what outlives a restart cannot be used, or another daemon has the socket.
         CredentialsError: those of the broker cannot be read.
+        DriverError: a button or the LED of the panel cannot be opened.
     """
     config, boot_id = rig.config, uuid.uuid4().hex
     switchboard = Switchboard()
@@ -104,9 +108,10 @@ async def reachable(rig: Rig, clock: Clock) -> AsyncIterator[Reach]:
             _running(status.serve(), desk.serve(), LoopLagMeter(lag, clock).serve())
         )
         socket = await _on_a_socket(config, desk, switchboard, leaving)
+        panel = await _at_a_panel(config, desk, switchboard, clock, leaving)
         if mqtt is not None:
             await leaving.enter_async_context(mqtt)
-        yield Reach(boot_id, switchboard, reporter, status, desk, mqtt, socket)
+        yield Reach(boot_id, switchboard, reporter, status, desk, mqtt, socket, panel)
         # What is still to be said of the last session is said while somebody can hear it.
         await status.drained()
 
@@ -127,6 +132,17 @@ async def _on_a_socket(
         log.warning("no socket for rigctl on this machine: %s", error)
         return None
     return path
+
+
+async def _at_a_panel(
+    config: RigConfig, desk: Desk, switchboard: Switchboard, clock: Clock, leaving: AsyncExitStack
+) -> Panel | None:
+    """Take commands from buttons at the rig, too, where there are any."""
+    if config.panel is None:
+        return None
+    panel = await leaving.enter_async_context(Panel(config, desk, switchboard, clock))
+    await leaving.enter_async_context(_running(panel.serve()))
+    return panel
 
 
 @asynccontextmanager
