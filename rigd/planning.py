@@ -9,17 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from drivers.base import CameraCapabilities, RailCapabilities
-from rigd.config.model import PlanSection, RigConfig
+from drivers.base import CameraCapabilities, RailCapabilities, ShutterOptions
+from rigd.config.model import RigConfig
+from rigd.config.plan import PlanSection
 from rigd.machine.state import EndAction, RailFacts, Stack
+from rigd.optics import OpticsError, Setup
 from rigd.plan import (
+    Advice,
     Costs,
+    Facts,
     Plan,
     PlanError,
     PlanRequest,
     Prediction,
     RailModel,
+    Reason,
+    Wish,
+    Zone,
+    advise,
     check_resources,
+    explain,
     make_plan,
     predict,
 )
@@ -27,6 +36,10 @@ from rigd.plan import (
 BYTES_A_PREVIEW_PIXEL = 5
 """Of preview JPEG, depth map and confidence together, roughly."""
 JOURNAL_BYTES_A_FRAME = 900
+BYTES_A_RESULT_PIXEL = 7
+"""Of fused picture, depth map and its confidence at full size, and their colours, roughly."""
+MICROSTEP_ERROR = 0.04
+"""Of a full step, where the rail does not declare its own: 3 to 5 % for a motor on a common driver chip."""
 
 
 class RailForecast(Protocol):
@@ -58,11 +71,15 @@ class DeclaredRail:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, what it takes, and what there is."""
+    """A plan, what it takes, what there is, why it is so, and what to know before it is taken."""
 
     plan: Plan
     prediction: Prediction
     free_bytes: int
+    setup: Setup | None = None
+    """The optics, where enough is known of them."""
+    reasons: tuple[Reason, ...] = ()
+    warnings: tuple[Advice, ...] = ()
 
 
 def rail_facts(config: RigConfig, microstep_um: float) -> RailFacts:
@@ -82,15 +99,65 @@ def plan_stack(
     if config.plan is None:
         raise PlanError("the config has no plan: section: add near_um and two of far_um, step_um, frames")
     capabilities = rail.capabilities
+    setup = optics_of(config, camera.width)
+    request = _request(config.plan, camera, setup)
     plan = make_plan(
-        _request(config.plan, camera),
+        request,
         RailModel(
             capabilities.microstep_um, config.limits.min_um, config.limits.max_um, capabilities.backlash_um
         ),
     )
+    prediction = predict(plan, _costs(config, rail, camera), start)
+    _check_folder(config.storage.sessions)
+    free = free_bytes(config.storage.sessions) - int(config.storage.keep_free_mb * 1e6)
+    check_resources(plan, prediction, free_bytes=free, max_frames=camera.max_frames)
+    wish = Wish(
+        share=config.plan.dof_share,
+        step_from_optics=config.plan.step_from_optics,
+        step_um=request.step_um,
+        frames=request.frames,
+        overshoot_given=request.overshoot_um is not None,
+        backlash_um=capabilities.backlash_um,
+    )
+    facts = Facts(
+        plan=plan,
+        prediction=prediction,
+        setup=setup,
+        microstep_error_um=microstep_error_um(config, capabilities),
+        backlash_um=capabilities.backlash_um,
+        transfer_s=camera.transfer_s,
+        recycle_s=_recycle_s(config),
+        pause_s=prediction.longest_pause_s,
+        registered=config.finish.enabled and config.finish.align,
+        by_rail=config.preview.align != "off",
+        free_bytes=free,
+    )
+    reasons = explain(plan, prediction, setup, wish)
+    return Planned(plan, prediction, free, setup, reasons, advise(facts))
+
+
+def optics_of(config: RigConfig, camera_width_px: int | None) -> Setup | None:
+    """Lens, sensor and light of a rig; None where too little is known. Raises `PlanError` for what cannot be."""
+    try:
+        return config.optics.setup(camera_width_px, config.preview.pupil_to_focus_um)
+    except OpticsError as error:
+        raise PlanError(f"the optics cannot be: {error}") from error
+
+
+def microstep_error_um(config: RigConfig, rail: RailCapabilities) -> float | None:
+    """How far a microstep may be from its place: a share of a full step, whatever the microsteps. None where full steps are not known."""
+    microsteps = getattr(config.rail.options, "microsteps", None)
+    share = getattr(config.rail.options, "microstep_error", MICROSTEP_ERROR)
+    if not isinstance(microsteps, int) or not isinstance(share, float):
+        return None
+    return share * microsteps * rail.microstep_um
+
+
+def _costs(config: RigConfig, rail: RailForecast, camera: CameraCapabilities) -> Costs:
+    """What a frame of this rig takes."""
     pixels = camera.width * camera.height
     preview_pixels = min(pixels, config.preview.max_megapixels * 1e6)
-    costs = Costs(
+    return Costs(
         move_time_s=rail.move_time_s,
         settle_s=lambda _: config.settle.fixed_s,
         exposure_s=camera.exposure_s,
@@ -98,12 +165,14 @@ def plan_stack(
         transfer_s=camera.transfer_s,
         frame_bytes=camera.frame_bytes + JOURNAL_BYTES_A_FRAME,
         fixed_bytes=int(preview_pixels * BYTES_A_PREVIEW_PIXEL),
+        results_bytes=pixels * BYTES_A_RESULT_PIXEL if config.finish.enabled else 0,
     )
-    prediction = predict(plan, costs, start)
-    _check_folder(config.storage.sessions)
-    free = free_bytes(config.storage.sessions) - int(config.storage.keep_free_mb * 1e6)
-    check_resources(plan, prediction, free_bytes=free, max_frames=camera.max_frames)
-    return Planned(plan, prediction, free)
+
+
+def _recycle_s(config: RigConfig) -> float:
+    """Of the flash that the release fires."""
+    options = config.shutter.options if config.shutter is not None else None
+    return options.declared().recycle_s if isinstance(options, ShutterOptions) else 0.0
 
 
 def stack_of(
@@ -147,7 +216,10 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _request(section: PlanSection, camera: CameraCapabilities) -> PlanRequest:
+def _request(section: PlanSection, camera: CameraCapabilities, setup: Setup | None) -> PlanRequest:
+    near_um, far_um = section.ends_um
+    if near_um is None:
+        raise PlanError("where the stack begins is missing: give near_um, or centre_um and range_um")
     frames = section.frames
     if frames == "all":
         if camera.max_frames is None:
@@ -155,12 +227,30 @@ def _request(section: PlanSection, camera: CameraCapabilities) -> PlanRequest:
                 "plan.frames is 'all', and this camera has no fixed number of frames: give a number"
             )
         frames = camera.max_frames - 2 * section.margin_frames
+    step_um = section.step_um
+    if section.step_from_optics:
+        if setup is None:
+            raise PlanError(
+                "a plan needs near and two of far, step and frames: give step_um or frames, or say under optics: what the lens is"
+            )
+        step_um = setup.step_um(section.dof_share)
     return PlanRequest(
-        near_um=section.near_um,
-        far_um=section.far_um,
-        step_um=section.step_um,
+        near_um=near_um,
+        far_um=far_um,
+        step_um=step_um,
         frames=frames,
         margin_frames=section.margin_frames,
         near_first=section.direction == "near_to_far",
         overshoot_um=section.overshoot_um,
+        zones=_zones(section, near_um, far_um),
     )
+
+
+def _zones(section: PlanSection, near_um: float, far_um: float | None) -> tuple[Zone, ...]:
+    """The changes of step that lie within the stack; the last one before it holds from its begin."""
+    if far_um is None:
+        return tuple(Zone(change.from_um, change.step_um) for change in section.steps)
+    before = [change for change in section.steps if change.from_um <= near_um]
+    within = [change for change in section.steps if near_um < change.from_um < far_um]
+    first = [Zone(near_um, before[-1].step_um)] if before else []
+    return (*first, *(Zone(change.from_um, change.step_um) for change in within))

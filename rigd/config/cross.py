@@ -1,7 +1,7 @@
 """What sections must agree on: limits with the rail, jog and park with both, the drivers with each other.
 
 Each check is one function of `Parts` that yields what it objects to; a check whose sections are missing or wrong says nothing.
-Checks of the plan are in `cross_plan`, those of the ways to command the rig in `cross_remote`.
+Checks of the plan are in `cross_span` and `cross_plan`, of the optics in `cross_optics`, of the ways to command the rig in `cross_remote` and `cross_panel`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from drivers import registry
 from drivers.base import Entry
-from rigd.config import cross_plan, cross_remote
+from rigd.config import cross_optics, cross_panel, cross_plan, cross_remote, cross_span
 from rigd.config.model import Finish
 from rigd.config.parts import Parts
 from rigd.config.problems import Problem
@@ -23,13 +23,11 @@ Check = Callable[[Parts], Iterator[Problem]]
 
 def cross_check(parts: Parts) -> tuple[list[Problem], list[Problem]]:
     """All problems and all warnings between sections that are right by themselves."""
-    problems = [
-        problem for check in (*CHECKS, *cross_plan.CHECKS, *cross_remote.CHECKS) for problem in check(parts)
-    ]
-    warnings = [
-        problem for check in (*ADVICE, *cross_plan.ADVICE, *cross_remote.ADVICE) for problem in check(parts)
-    ]
-    return problems, warnings
+    rooms = (cross_span, cross_plan, cross_optics, cross_remote, cross_panel)
+    checks = (*CHECKS, *(check for room in rooms for check in room.CHECKS))
+    advice = (*ADVICE, *(check for room in rooms for check in room.ADVICE))
+    problems = [problem for check in checks for problem in check(parts)]
+    return problems, [problem for check in advice for problem in check(parts)]
 
 
 def declared_at_all(parts: Parts) -> Iterator[Problem]:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rigd.config.model import Limits, PlanSection
+from rigd.config.model import Limits
 from rigd.config.parts import Parts
+from rigd.config.plan import PlanSection
 from rigd.config.problems import Problem
 from rigd.config.units import plain_number as number
 
@@ -40,16 +41,20 @@ class Extent:
 
 
 def extent(parts: Parts) -> Extent | None:
-    """The plan's reach; None while it is not determined (see `determined_once`), or the camera's number of frames is not known."""
+    """The plan's reach; None while it is not determined (see `cross_span`), or the camera's number of frames is not known."""
     plan = parts.plan
-    if plan is None or len(_given(plan)) != 2:
+    if plan is None:
         return None
-    frames = _frames(parts, plan)
-    if frames is None or (plan.far_um is not None and plan.far_um <= plan.near_um):
+    near_um, far_um = plan.ends_um
+    step_um = step_of(parts, plan)
+    if near_um is None or [far_um, step_um, plan.frames].count(None) != 1:
         return None
-    far_um = plan.far_um if plan.far_um is not None else plan.near_um + (plan.step_um or 0.0) * (frames - 1)
-    step_um = (far_um - plan.near_um) / (frames - 1)
-    first_um, last_um = plan.near_um - plan.margin_frames * step_um, far_um + plan.margin_frames * step_um
+    frames = _frames(parts, plan, step_um)
+    if frames is None or (far_um is not None and far_um <= near_um):
+        return None
+    far_um = far_um if far_um is not None else near_um + (step_um or 0.0) * (frames - 1)
+    step_um = (far_um - near_um) / (frames - 1)
+    first_um, last_um = near_um - plan.margin_frames * step_um, far_um + plan.margin_frames * step_um
     overshoot_um = plan.overshoot_um
     if overshoot_um is None:
         backlash_um = parts.rail_is.backlash_um if parts.rail_is is not None else 0.0
@@ -59,56 +64,29 @@ def extent(parts: Parts) -> Extent | None:
     return Extent(step_um, frames, far_um, first_um, last_um, overshoot_um, backs_off_to_um)
 
 
-def _frames(parts: Parts, plan: PlanSection) -> int | None:
+def step_of(parts: Parts, plan: PlanSection) -> float | None:
+    """The step as given, or as the optics make it where nothing else says how fine the stack is."""
+    if plan.step_um is not None or not plan.step_from_optics or parts.setup is None:
+        return plan.step_um
+    return parts.setup.step_um(plan.dof_share)
+
+
+def _frames(parts: Parts, plan: PlanSection, step_um: float | None) -> int | None:
     """How many frames from near to far; None where only the camera knows."""
     if isinstance(plan.frames, int):
         return plan.frames
     if plan.frames == "all":
         most = parts.camera_is.max_frames if parts.camera_is is not None else None
         return most if most is not None and most >= 2 else None
-    if plan.far_um is None or plan.step_um is None or plan.far_um <= plan.near_um:
+    near_um, far_um = plan.ends_um
+    if near_um is None or far_um is None or step_um is None or far_um <= near_um:
         return None
-    return max(2, math.ceil(_spans(plan.far_um - plan.near_um, plan.step_um) - 1e-9) + 1)
+    return max(2, math.ceil(_spans(far_um - near_um, step_um) - 1e-9) + 1)
 
 
 def _spans(length_um: float, step_um: float) -> float:
     """How often a step fits into a length; absurdly small steps count as a thousand million."""
     return min(length_um / step_um, 1e9)
-
-
-def _given(plan: PlanSection) -> list[str]:
-    return [name for name in ("far_um", "step_um", "frames") if getattr(plan, name) is not None]
-
-
-def near_before_far(parts: Parts) -> Iterator[Problem]:
-    """Near comes before far: positions grow toward the subject."""
-    plan = parts.plan
-    if plan is None or plan.far_um is None or plan.far_um > plan.near_um:
-        return
-    if plan.far_um == plan.near_um:
-        yield parts.problem(
-            "plan.far_um", "near and far are the same", "a stack goes from near_um up to far_um"
-        )
-        return
-    near, far = number(plan.near_um), number(plan.far_um)
-    message = f"near and far the wrong way round: near_um {near} is above far_um {far}"
-    yield parts.problem("plan.near_um", message, "swap near_um and far_um")
-
-
-def determined_once(parts: Parts) -> Iterator[Problem]:
-    """Near and two of far, step and frames: less leaves the stack open, more contradicts."""
-    plan = parts.plan
-    if plan is None:
-        return
-    given = _given(plan)
-    if len(given) > 2:
-        message = "far_um, step_um and frames are all given; two of them determine the third"
-        yield parts.problem("plan.frames", message, "leave one of far_um, step_um, frames away")
-    if len(given) < 2:
-        absent = [name for name in ("far_um", "step_um", "frames") if name not in given]
-        message = f"near_um{' and ' + given[0] if given else ''} alone do not make a stack"
-        fix = f"add {' or '.join(absent)}" if given else "add two of far_um, step_um, frames"
-        yield parts.problem("plan", message, fix)
 
 
 def all_frames_of_what(parts: Parts) -> Iterator[Problem]:
@@ -142,7 +120,7 @@ def _beside_the_photographs(parts: Parts, plan: PlanSection) -> Iterator[Problem
     """Where a camera lays out its pictures along the rail, and the plan goes elsewhere."""
     camera, reach = parts.device("camera"), extent(parts)
     pairs = (
-        ("near_um", plan.near_um, "first_um"),
+        ("near_um", plan.ends_um[0], "first_um"),
         ("step_um", reach.step_um if reach else plan.step_um, "step_um"),
     )
     for key, planned, laid_out in pairs:
@@ -210,8 +188,10 @@ def plan_within_limits(parts: Parts) -> Iterator[Problem]:
     if plan is None or limits is None or limits.min_um >= limits.max_um:
         return
     right = f"{number(limits.min_um)} to {number(limits.max_um)}"
-    ends = {"near_um": plan.near_um} | ({"far_um": plan.far_um} if plan.far_um is not None else {})
-    outside = {name: at for name, at in ends.items() if not limits.min_um <= at <= limits.max_um}
+    ends = dict(zip(("near_um", "far_um"), plan.ends_um, strict=True))
+    outside = {
+        name: at for name, at in ends.items() if at is not None and not limits.min_um <= at <= limits.max_um
+    }
     for name, at in outside.items():
         yield parts.problem(f"plan.{name}", f"{number(at)} is outside the limits", f"{name}: {right}")
     if outside or reach is None:
@@ -220,7 +200,7 @@ def plan_within_limits(parts: Parts) -> Iterator[Problem]:
     room = (limits.min_um - slack_um, limits.max_um + slack_um)
     if not room[0] <= reach.far_um <= room[1]:
         steps = f"{reach.frames} frames of {number(reach.step_um)} µm"
-        most = int(_spans(limits.max_um - plan.near_um, reach.step_um) + 1e-9) + 1
+        most = int(_spans(limits.max_um - (ends["near_um"] or 0.0), reach.step_um) + 1e-9) + 1
         message = f"{steps} end at {_rounded(reach.far_um)}, outside the limits"
         yield parts.problem("plan.frames", message, f"at most {most} frames with this step")
         return
@@ -243,7 +223,7 @@ def _no_room_to_run_up(parts: Parts, plan: PlanSection, limits: Limits, reach: E
     if plan.direction == "near_to_far":
         path, fix = "plan.near_um", f"near_um: {_rounded(limits.min_um + needed_um)} or more"
     else:
-        path = "plan.far_um" if plan.far_um is not None else "plan.frames"
+        path = "plan.far_um" if plan.ends_um[1] is not None else "plan.frames"
         fix = f"a farthest plane at {_rounded(limits.max_um - needed_um)} or less"
     return parts.problem(path, message, f"{fix}, a smaller overshoot_um, or wider limits")
 
@@ -279,8 +259,6 @@ def overshoot_with_reserve(parts: Parts) -> Iterator[Problem]:
 
 
 CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
-    near_before_far,
-    determined_once,
     all_frames_of_what,
     all_frames_where_they_are,
     enough_frames,

@@ -20,7 +20,6 @@ from rigd.config.model import (
     Finish,
     Jog,
     Limits,
-    PlanSection,
     Preview,
     Rig,
     RigConfig,
@@ -31,6 +30,7 @@ from rigd.config.model import (
 from rigd.config.optics import Objective, Optics, RailProfile
 from rigd.config.panel import panel_section
 from rigd.config.parts import Parts
+from rigd.config.plan import PlanSection
 from rigd.config.problems import ConfigError, Problem, in_file_order
 from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
 from rigd.config.section import Section

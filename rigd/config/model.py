@@ -11,6 +11,7 @@ from drivers.base import NonNegative, Positive
 from rigd.config.driver import DriverConfig
 from rigd.config.optics import Objective, Optics, RailProfile
 from rigd.config.panel import Panel
+from rigd.config.plan import PlanSection
 from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
 from rigd.config.section import Section
 
@@ -42,25 +43,6 @@ class Jog(Section):
     """Longest single jog."""
     speed_um_per_s: Positive = 500.0
     """Its speed."""
-
-
-class PlanSection(Section):
-    """The stack to take: near, and two of far, step and frames; the third follows. `rigd plan` shows what comes of it."""
-
-    near_um: NonNegative
-    """Rail position at which the nearest plane of the subject is in focus."""
-    far_um: NonNegative | None = None
-    """Rail position at which the farthest plane is in focus. Follows from step and frames when not given."""
-    step_um: Positive | None = None
-    """Largest distance between two frames. Between near and far the real step is evened out, never made longer."""
-    frames: Annotated[int, Field(ge=2)] | Literal["all"] | None = None
-    """How many frames from near to far, both included; `all`: as many as the camera has (a replay)."""
-    margin_frames: Annotated[int, Field(ge=0, le=50)] = 0
-    """Extra frames beyond each end, at the same step."""
-    direction: Literal["near_to_far", "far_to_near"] = "near_to_far"
-    """Which end is photographed first. Every frame is approached in this direction."""
-    overshoot_um: NonNegative | None = None
-    """How far the rail backs off before it approaches. Default: 1.5 times the rail's backlash, at least one step."""
 
 
 class Settle(Section):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from drivers.base import NonNegative, Positive
 from rigd.config.section import Section
-from rigd.optics import object_px_um, pixel_pitch_um
+from rigd.optics import Setup, object_px_um, pixel_pitch_um
 
 
 class Optics(Section):
@@ -61,6 +61,25 @@ class Optics(Section):
         if pitch_um is None or self.magnification is None:
             return None
         return object_px_um(self.magnification, pitch_um)
+
+    def setup(self, camera_width_px: int | None, pupil_to_focus_um: float | None = None) -> Setup | None:
+        """Lens, sensor and light together; None where magnification or aperture are not known. Raises `OpticsError` for what cannot be."""
+        if self.magnification is None or (self.f_number is None and self.na is None):
+            return None
+        pitch_um = self.pitch_um(camera_width_px) if camera_width_px is not None else None
+        return Setup(
+            magnification=self.magnification,
+            f_number=self.f_number,
+            na=self.na,
+            pupil_ratio=self.pupil_ratio or 1.0,
+            refractive_index=self.refractive_index or 1.0,
+            wavelength_um=self.wavelength_um,
+            blur_circle_um=self.blur_circle_um,
+            pitch_um=pitch_um,
+            width_px=camera_width_px,
+            convention=None if self.depth_of_field == "auto" else self.depth_of_field,
+            pupil_to_focus_um=self.pupil_to_focus_um or pupil_to_focus_um,
+        )
 
 
 class Objective(Section):

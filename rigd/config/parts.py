@@ -8,11 +8,14 @@ from typing import Any, TypeVar
 
 from drivers.base import CameraCapabilities, DriverError, RailCapabilities
 from rigd.config.driver import DriverConfig
-from rigd.config.model import Capture, Finish, Jog, Limits, PlanSection, Preview, Rig, Settle
+from rigd.config.model import Capture, Finish, Jog, Limits, Preview, Rig, Settle
+from rigd.config.optics import Optics
 from rigd.config.panel import Panel
+from rigd.config.plan import PlanSection
 from rigd.config.problems import Problem
 from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
 from rigd.config.source import Source
+from rigd.optics import OpticsError, Setup
 
 T = TypeVar("T")
 
@@ -79,6 +82,23 @@ class Parts:
     def plan(self) -> PlanSection | None:
         """The stack to take."""
         return self._get("plan", PlanSection)
+
+    @property
+    def optics(self) -> Optics | None:
+        """Lens and sensor, with what the named objective says."""
+        return self._get("optics", Optics)
+
+    @property
+    def setup(self) -> Setup | None:
+        """What follows from lens and sensor; None where too little is known, or it cannot be."""
+        optics, preview = self.optics, self.preview
+        if optics is None:
+            return None
+        width_px = self.camera_is.width if self.camera_is is not None else None
+        try:
+            return optics.setup(width_px, preview.pupil_to_focus_um if preview is not None else None)
+        except OpticsError:
+            return None  # said where the optics are checked
 
     @property
     def jog(self) -> Jog | None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from drivers.base import NonNegative, Positive
+from rigd.config.plan import StepChange
 from rigd.config.section import Section
 
 TopicPart = Annotated[
@@ -103,6 +104,8 @@ class Profile(Section):
     """Longest step."""
     frames: Annotated[int, Field(ge=2)] | None = None
     """Number of frames, instead of a step."""
+    steps: tuple[StepChange, ...] | None = None
+    """Other steps from certain positions on."""
     margin_frames: Annotated[int, Field(ge=0, le=50)] | None = None
     """Extra frames beyond each end."""
     direction: Literal["near_to_far", "far_to_near"] | None = None

@@ -12,20 +12,29 @@ Edge rules, all of them:
 
 from __future__ import annotations
 
+from rigd.plan.advice import Advice, Facts, advise
 from rigd.plan.costs import Costs, Prediction, check_resources, predict
 from rigd.plan.making import make_plan
 from rigd.plan.model import Plan, PlanError, PlanRequest, RailModel, Zone, exactly
+from rigd.plan.reasons import Reason, Wish, explain, overlap
 
 __all__ = [
+    "Advice",
     "Costs",
+    "Facts",
     "Plan",
     "PlanError",
     "PlanRequest",
     "Prediction",
     "RailModel",
+    "Reason",
+    "Wish",
     "Zone",
+    "advise",
     "check_resources",
     "exactly",
+    "explain",
     "make_plan",
+    "overlap",
     "predict",
 ]

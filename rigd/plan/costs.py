@@ -23,6 +23,8 @@ class Costs:
     frame_bytes: int = 0
     fixed_bytes: int = 0
     """Preview, depth map and journal."""
+    results_bytes: int = 0
+    """The fused picture and what is made with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,12 @@ class Prediction:
     waiting_s: float
     """For the camera: overhead, and transfers longer than the next move and settle."""
     bytes: int
+    frames_bytes: int = 0
+    """Of `bytes`, the frames."""
+    results_bytes: int = 0
+    """Of `bytes`, what is made of them: preview, depth map, fused picture."""
+    longest_pause_s: float = 0.0
+    """The longest move and settle between two frames."""
 
 
 def predict(plan: Plan, costs: Costs, start: int | None = None) -> Prediction:
@@ -60,7 +68,10 @@ def predict(plan: Plan, costs: Costs, start: int | None = None) -> Prediction:
         settle_s=settle_s,
         exposure_s=exposure_s,
         waiting_s=waiting_s,
-        bytes=plan.frames * costs.frame_bytes + costs.fixed_bytes,
+        bytes=plan.frames * costs.frame_bytes + costs.fixed_bytes + costs.results_bytes,
+        frames_bytes=plan.frames * costs.frame_bytes,
+        results_bytes=costs.fixed_bytes + costs.results_bytes,
+        longest_pause_s=max(pauses[1:], default=0.0),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rigd.config import RigConfig
-from rigd.config.model import PlanSection
+from rigd.config.plan import PlanSection
 from rigd.messages import reports
 from rigd.messages.base import ErrorCode
 from rigd.messages.verbs import PlanParams, SettingsParams
@@ -31,7 +31,7 @@ MOST_LINES = 1000
 """After so many the file is begun anew."""
 JOG_UM = 100.0
 """How far a press of a jog button goes, unless the rig's config bounds jogs to less."""
-_PLAN = ("near_um", "far_um", "step_um", "frames", "margin_frames", "direction")
+_PLAN = ("near_um", "far_um", "step_um", "frames", "steps", "margin_frames", "direction")
 _TWO_OF = ("far_um", "step_um", "frames")
 
 Layer = Mapping[str, Any]
@@ -77,7 +77,7 @@ class LiveSettings:
         """All of them, as they are in force."""
         values = self._values()
         return reports.Settings(
-            **{name: value for name, value in values.items() if value is not None},
+            **{name: value for name, value in values.items() if value is not None and name != "steps"},
             profile=self._changed.get("profile"),
             jog_um=self.jog_um,
             changed=list(self._changed),
@@ -150,6 +150,8 @@ class LiveSettings:
         """The config, the profile, and each change by itself, in the order in which they were made."""
         plan = self._base.plan
         lowest = {name: getattr(plan, name) if plan is not None else None for name in _PLAN}
+        if plan is not None:
+            lowest["near_um"], lowest["far_um"] = plan.ends_um  # in whichever way the config says it
         lowest["margin_frames"] = lowest["margin_frames"] or 0
         lowest["direction"] = lowest["direction"] or "near_to_far"
         lowest |= {"settle_s": self._base.settle.fixed_s, "end": self._base.capture.end}
@@ -170,9 +172,12 @@ class LiveSettings:
     def _plan(self, values: Layer) -> PlanSection | None:
         if values["near_um"] is None:
             return None
-        overshoot_um = self._base.plan.overshoot_um if self._base.plan is not None else None
+        base = self._base.plan or PlanSection()
+        same = {"overshoot_um": base.overshoot_um, "dof_share": base.dof_share}
+        # A number of frames, asked for by whoever commands, is one of even steps.
+        steps = {} if values["frames"] is not None or values["steps"] is None else {"steps": values["steps"]}
         try:
-            return PlanSection.model_validate({**values, "overshoot_um": overshoot_um})
+            return PlanSection.model_validate({**values, **same, "steps": (), **steps})
         except ValidationError as error:
             message = str(error.errors()[0]["msg"])
             raise SettingsError(ErrorCode.INVALID_PARAMS, message, "params") from error

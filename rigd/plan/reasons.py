@@ -1,0 +1,154 @@
+"""Why a plan is as it is, in plain words, one sentence or two for each thing that was decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rigd.optics import CONVENTION_WORDS, Setup
+from rigd.plan.costs import Prediction
+from rigd.plan.model import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that was decided."""
+
+    about: str
+    """`optics`, `depth_of_field`, `step`, `ends`, `rounding`, `approach`, `time`, `disk`."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for, as far as it explains the plan."""
+
+    share: float
+    """Of the depth of field, where the step comes from it."""
+    step_from_optics: bool
+    step_um: float | None = None
+    frames: int | None = None
+    overshoot_given: bool = False
+    backlash_um: float = 0.0
+
+
+def explain(plan: Plan, taken: Prediction, setup: Setup | None, wish: Wish) -> tuple[Reason, ...]:
+    """All of it, from the optics to the disk."""
+    optics = () if setup is None else (_optics(setup), _depth(setup))
+    return (
+        *optics,
+        _step(plan, setup, wish),
+        _ends(plan),
+        _rounding(plan),
+        _approach(plan, wish),
+        _time(plan, taken),
+        _disk(plan, taken),
+    )
+
+
+def overlap(plan: Plan, setup: Setup) -> float:
+    """Of the depth of field, the share that the next frame shows too; negative for a gap. Where steps vary, at the longest."""
+    return 1 - plan.step_um / setup.depth_of_field_um
+
+
+def _optics(setup: Setup) -> Reason:
+    if setup.f_number is not None:
+        aperture = (
+            f"f/{setup.f_number:g} on the lens is f/{setup.effective_f_number:.3g} at {setup.magnification:.3g}x "
+            f"({setup.light_loss_stops:.1f} stops less light, {setup.exposure_factor:.3g} times the exposure of a hand-held meter); NA {setup.subject_na:.3g}"
+        )
+    else:
+        aperture = f"NA {setup.subject_na:g} at {setup.magnification:.3g}x is f/{setup.effective_f_number:.3g} effective"
+    pixel = (
+        ""
+        if setup.pitch_um is None
+        else f"; a pixel of {setup.pitch_um:.3g} um shows {setup.object_px_um:.3g} um of the subject"
+    )
+    return Reason("optics", f"{aperture}{pixel}.")
+
+
+def _depth(setup: Setup) -> Reason:
+    named = setup.named_convention
+    others = ", ".join(
+        f"{name} {value:.4g} um" for name, value in setup.depths_of_field_um().items() if name != named
+    )
+    circle = f" with a blur circle of {setup.blur_circle_um:g} um" if named == "classic" else ""
+    return Reason(
+        "depth_of_field",
+        f"The depth of field is {setup.depth_of_field_um:.4g} um ({CONVENTION_WORDS[named]}{circle}, wavelength {setup.wavelength_um:g} um). "
+        f"By other conventions: {others or 'none that are known'}.",
+    )
+
+
+def _step(plan: Plan, setup: Setup | None, wish: Wish) -> Reason:
+    if wish.step_from_optics and setup is not None:
+        why = f"At most {wish.share:g} of the depth of field, {setup.step_um(wish.share):.4g} um, was wanted"
+    elif wish.frames is not None:
+        why = f"{wish.frames} frames from near to far were asked for"
+    else:
+        why = f"A step of at most {wish.step_um:.4g} um was asked for"
+    depth_um = plan.um(plan.far) - plan.um(plan.near)
+    made = f"{plan.step_um:.4g} um" if plan.even else f"{plan.shortest_step_um:.4g} to {plan.step_um:.4g} um"
+    margin = (
+        f", of them {plan.margin_frames} beyond each end as margin, in case the ends were marked a little short"
+        if plan.margin_frames
+        else ""
+    )
+    said = ""
+    if setup is not None:
+        share = overlap(plan, setup)
+        said = (
+            f" Neighbouring frames overlap by {100 * share:.0f} % of the depth of field."
+            if share >= 0
+            else f" Between neighbouring frames {-100 * share:.0f} % of a depth of field is sharp in none."
+        )
+    return Reason(
+        "step",
+        f"{why}; the {depth_um:.5g} um from near to far are cut evenly into steps of {made}, {plan.frames} frames{margin}.{said}",
+    )
+
+
+def _ends(plan: Plan) -> Reason:
+    return Reason(
+        "ends",
+        f"Near, {plan.um(plan.near):.6g} um, and far, {plan.um(plan.far):.6g} um, are both reached, each to its nearest microstep.",
+    )
+
+
+def _rounding(plan: Plan) -> Reason:
+    return Reason(
+        "rounding",
+        f"The rail moves in microsteps of {plan.microstep_um:.4g} um; each position is rounded by itself, at most {plan.rounding_um:.3g} um off, and nothing adds up.",
+    )
+
+
+def _approach(plan: Plan, wish: Wish) -> Reason:
+    way = "away from home" if plan.near_first else "toward home"
+    source = "as asked" if wish.overshoot_given else "one and a half backlashes, or a step where that is more"
+    return Reason(
+        "approach",
+        f"Every frame is approached {way}, so that the backlash of {wish.backlash_um:.4g} um is always taken up; "
+        f"the rail first backs off by {plan.um(plan.overshoot):.4g} um ({source}).",
+    )
+
+
+def _time(plan: Plan, taken: Prediction) -> Reason:
+    parts = (
+        (taken.motion_s, "motion"),
+        (taken.settle_s, "waiting for stillness"),
+        (taken.exposure_s, "exposure"),
+        (taken.waiting_s, "waiting for the camera"),
+    )
+    shares = ", ".join(f"{seconds:.1f} s {what}" for seconds, what in parts)
+    return Reason(
+        "time",
+        f"It takes about {taken.seconds:.0f} s, {taken.seconds / plan.frames:.2g} s a frame: {shares}.",
+    )
+
+
+def _disk(plan: Plan, taken: Prediction) -> Reason:
+    each = taken.frames_bytes / plan.frames / 1e6
+    return Reason(
+        "disk",
+        f"It stores about {taken.bytes / 1e6:.1f} MB: {plan.frames} frames of {each:.2g} MB with their records, "
+        f"and {taken.results_bytes / 1e6:.1f} MB of preview, depth map and fused picture.",
+    )
