@@ -11,7 +11,7 @@ from pathlib import Path
 
 from drivers import registry
 from drivers.base import Entry
-from rigd.config import cross_optics, cross_panel, cross_plan, cross_remote, cross_span
+from rigd.config import cross_optics, cross_panel, cross_plan, cross_remote, cross_settle, cross_span
 from rigd.config.model import Finish
 from rigd.config.parts import Parts
 from rigd.config.problems import Problem
@@ -23,7 +23,7 @@ Check = Callable[[Parts], Iterator[Problem]]
 
 def cross_check(parts: Parts) -> tuple[list[Problem], list[Problem]]:
     """All problems and all warnings between sections that are right by themselves."""
-    rooms = (cross_span, cross_plan, cross_optics, cross_remote, cross_panel)
+    rooms = (cross_span, cross_plan, cross_optics, cross_remote, cross_panel, cross_settle)
     checks = (*CHECKS, *(check for room in rooms for check in room.CHECKS))
     advice = (*ADVICE, *(check for room in rooms for check in room.ADVICE))
     problems = [problem for check in checks for problem in check(parts)]
@@ -234,7 +234,12 @@ def folders_there(parts: Parts) -> Iterator[Problem]:
 def settle_at_all(parts: Parts) -> Iterator[Problem]:
     """A rig that does not wait rings into its exposures; photographs of a replay do not ring."""
     settle, camera = parts.settle, parts.device("camera")
-    if settle is not None and settle.fixed_s == 0 and not (camera is not None and camera.driver == "replay"):
+    if (
+        settle is not None
+        and settle.mode == "fixed"
+        and settle.fixed_s == 0
+        and not (camera is not None and camera.driver == "replay")
+    ):
         yield parts.problem(
             "settle.fixed_s", "exposures begin the moment motion ends", "0.3 is a start for most rigs"
         )

@@ -24,7 +24,6 @@ from rigd.config.model import (
     Rig,
     RigConfig,
     Service,
-    Settle,
     Storage,
 )
 from rigd.config.optics import Objective, Optics, RailProfile
@@ -32,8 +31,10 @@ from rigd.config.panel import panel_section
 from rigd.config.parts import Parts
 from rigd.config.plan import PlanSection
 from rigd.config.problems import ConfigError, Problem, in_file_order
+from rigd.config.railmodel import with_model
 from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
 from rigd.config.section import Section
+from rigd.config.settle import Motion, Settle
 from rigd.config.source import Source, read_file, read_override
 from rigd.optics import OpticsError
 
@@ -43,6 +44,7 @@ PLAIN_SECTIONS: Mapping[str, type[Section]] = {
     "jog": Jog,
     "optics": Optics,
     "plan": PlanSection,
+    "motion": Motion,
     "settle": Settle,
     "capture": Capture,
     "preview": Preview,
@@ -179,6 +181,8 @@ def _section(source: Source, name: str, data: Any, folder: Path | None, homes: H
         return _switches(source, data, folder, homes)
     if name == "panel":
         return panel_section(source, data, folder, homes)
+    if name == "rail":
+        data = with_model(source, data)
     return driver_section(source, (name,), KIND_OF_SECTION[name], data, folder=folder, homes=homes)
 
 

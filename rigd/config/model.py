@@ -14,6 +14,7 @@ from rigd.config.panel import Panel
 from rigd.config.plan import PlanSection
 from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
 from rigd.config.section import Section
+from rigd.config.settle import Motion, Settle
 
 
 class Rig(Section):
@@ -43,13 +44,6 @@ class Jog(Section):
     """Longest single jog."""
     speed_um_per_s: Positive = 500.0
     """Its speed."""
-
-
-class Settle(Section):
-    """The wait from end of motion to start of exposure."""
-
-    fixed_s: NonNegative = 0.3
-    """Always this long."""
 
 
 class Checks(Section):
@@ -188,9 +182,11 @@ class RigConfig(Section):
     objectives: dict[str, Objective] = {}
     """Named lenses and objectives, for `optics.objective`."""
     rails: dict[str, RailProfile] = {}
-    """Named rails, for `rail.profile`."""
+    """Named rails, for `rail.model`."""
     plan: PlanSection | None = None
     """The stack to take. Left away: it is given when a stack is started."""
+    motion: Motion = Motion()
+    """The shape of moves, for rails whose driver times each step itself."""
     settle: Settle = Settle()
     """The wait from end of motion to start of exposure."""
     capture: Capture = Capture()

@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 
 from drivers.base import CameraCapabilities, DriverError, RailCapabilities
 from rigd.config.driver import DriverConfig
-from rigd.config.model import Capture, Finish, Jog, Limits, Preview, Rig, Settle
+from rigd.config.model import Capture, Finish, Jog, Limits, Preview, Rig, Service
 from rigd.config.optics import Optics
 from rigd.config.panel import Panel
 from rigd.config.plan import PlanSection
 from rigd.config.problems import Problem
 from rigd.config.remote import HomeAssistant, Mqtt, Profile, Remote
+from rigd.config.settle import Motion, Settle
 from rigd.config.source import Source
 from rigd.optics import OpticsError, Setup
 
@@ -104,6 +105,16 @@ class Parts:
     def jog(self) -> Jog | None:
         """The slow move."""
         return self._get("jog", Jog)
+
+    @property
+    def motion(self) -> Motion | None:
+        """The shape of moves."""
+        return self._get("motion", Motion)
+
+    @property
+    def service(self) -> Service | None:
+        """The daemon as a service."""
+        return self._get("service", Service)
 
     @property
     def settle(self) -> Settle | None:

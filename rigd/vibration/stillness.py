@@ -1,0 +1,196 @@
+"""Account of one rig's swinging during a run: what each motion adds, what has died away, how long the next frame settles.
+
+Also the model's conscience: frames that turned out to be shaken make every later settle longer, and when there are several, the
+rig rings otherwise than is known of it, and that is said.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from dataclasses import dataclass, replace
+
+from drivers.base import Shaping
+from rigd.config.settle import Settle
+from rigd.settling import Swing, Wait
+from rigd.vibration.amplitude import TRAPEZOID
+from rigd.vibration.model import Vibration
+
+log = logging.getLogger(__name__)
+
+TOLD = 3.0
+"""A frame that was shaken in truth makes the expected swing larger by this factor from then on."""
+SUSPECTED = 10.0
+"""The retake of a frame that looks shaken settles as if the swing were larger by this factor."""
+LARGEST_SCALE = 1e4
+RECENT = 20
+"""Frames over which shaken ones are counted."""
+DRIFTED = 2
+"""So many shaken ones among them, and the rig is not as it was measured."""
+AUDITED_FIRST = 2
+"""The first frames of a run, one after the approach and one after a plain step, are held against a picture that is surely still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a shaken frame taught."""
+
+    frame: int
+    scale: float
+    """Of the expected swing, from now on."""
+    drifted: bool
+    """Whether this made it plain that the rig rings otherwise than is known."""
+    text: str
+
+
+class Stillness:
+    """On the loop's thread.
+
+    Args:
+        vibration: of the rig.
+        settle: the section of the config in force.
+    """
+
+    def __init__(self, vibration: Vibration, settle: Settle) -> None:
+        self.vibration = vibration
+        self.settle = settle
+        self.shaping: Shaping = vibration.present or TRAPEZOID
+        """How moves are shaped now."""
+        self.scale = 1.0
+        """Of the expected swing, learned from shaken frames."""
+        self._swings: tuple[Swing, ...] = ()
+        self._ended_s = -math.inf
+        self._suspects: set[int] = set()
+        self._recent: deque[bool] = deque(maxlen=RECENT)
+        self._said = False
+        self._exposed = 0
+        self._again = False
+
+    # ------------------------------------------------------------------------------------------------------------ motion
+
+    def moved(self, move_um: float, ended_s: float) -> None:
+        """A move ended by itself."""
+        self._add(self.vibration.swings(self.settle, self.shaping, move_um), ended_s)
+
+    def jolted(self, ended_s: float) -> None:
+        """A motion ended of which the end is not known well: a stop, a jog, homing."""
+        self._add(self.vibration.jolt(self.settle), ended_s)
+
+    def _add(self, new: tuple[Swing, ...], ended_s: float) -> None:
+        left = self._left(ended_s)
+        if len(left) == len(new):
+            new = tuple(
+                replace(
+                    one,
+                    amplitude_um=one.amplitude_um + old.amplitude_um,
+                    error_um=one.error_um + old.error_um,
+                )
+                for one, old in zip(new, left, strict=True)
+            )
+        self._swings, self._ended_s = new, ended_s
+
+    def _left(self, at_s: float) -> tuple[Swing, ...]:
+        """What is left of the swing, with slow decay taken for granted."""
+        since_s = max(0.0, at_s - self._ended_s)
+        if not math.isfinite(since_s):
+            return ()
+        sigmas = self.vibration.sigmas(self.settle)
+        fades = [math.exp(-one.ring.decay_per_s(sigmas) * since_s) for one in self._swings]
+        return tuple(
+            replace(one, amplitude_um=one.amplitude_um * fade, error_um=one.error_um * fade)
+            for one, fade in zip(self._swings, fades, strict=True)
+        )
+
+    # ------------------------------------------------------------------------------------------------------------ settle
+
+    def wait(self, move_um: float, frame: int) -> Wait:
+        """The settle of a frame that the last motion led to, a move of this length."""
+        suspected = frame in self._suspects
+        wait = self._wait(self.scale * (SUSPECTED if suspected else 1.0), move_um)
+        if suspected:
+            if wait.code == "fixed":
+                wait = replace(wait, settle_s=2.0 * wait.settle_s)
+            return replace(wait, why=f"taken again for it looked shaken; {wait.why}")
+        if self.scale > 1.0 and wait.code not in {"fixed", "fallback"}:
+            return replace(
+                wait, why=f"{wait.why}; swing taken {self.scale:g} times as large, as frames were shaken"
+            )
+        return wait
+
+    def shot_s(self) -> float:
+        """The settle of a picture outside of any stack, from when the rig stands still."""
+        return self._wait(self.scale, 0.0).settle_s
+
+    def _wait(self, scale: float, move_um: float) -> Wait:
+        present = tuple(
+            replace(one, amplitude_um=scale * one.amplitude_um, error_um=scale * one.error_um)
+            for one in self._swings
+        )
+        return self.vibration.wait(self.settle, present, move_um)
+
+    # ------------------------------------------------------------------------------------------------------------- audit
+
+    @property
+    def watched(self) -> bool:
+        """Whether pictures are looked at for shake."""
+        return self.settle.mode != "fixed" and self.settle.shake_check
+
+    def begin(self) -> None:
+        """A stack begins."""
+        self._exposed = 0
+        self._again = False
+        self._suspects.clear()
+        self._recent.clear()
+        self._said = False
+
+    def audit_s(self, retry: int) -> float | None:
+        """How long after the last motion this frame's proof is taken, or None when it is none that is held against one.
+
+        By then the rig would be still even if its moves had no shape and swung farther than is known.
+        """
+        first, self._exposed = self._exposed, self._exposed + 1
+        every = self.settle.audit_every
+        due = self._again or first < AUDITED_FIRST or (every > 0 and first % every == 1)
+        if not self.watched or every == 0 or retry or not due or not self._swings:
+            return None
+        self._again = False
+        plain = self.vibration.jolt(self.settle)
+        scale = TOLD * max(1.0, self.scale)
+        present = tuple(replace(one, amplitude_um=scale * one.amplitude_um) for one in plain)
+        return self.vibration.wait(self.settle, present, 0.0).settle_s
+
+    # -------------------------------------------------------------------------------------------------------------- shake
+
+    def suspected(self, frame: int) -> None:
+        """A frame looks shaken: it is taken again after a longer settle."""
+        self._suspects.add(frame)
+
+    def still(self, frame: int) -> None:
+        """A frame was accepted, and nothing speaks against it."""
+        self._suspects.discard(frame)
+        self._recent.append(False)
+
+    def shaken(self, frame: int, kept: float) -> Told:
+        """A frame was shaken in truth: the same picture, longer settled, is sharper.
+
+        Args:
+            frame: which.
+            kept: share of the fine detail that the shaken one had, in the direction of the shake.
+        """
+        self._suspects.discard(frame)
+        self._recent.append(True)
+        self._again = True
+        self.scale = min(TOLD * self.scale, LARGEST_SCALE)
+        text = (
+            f"frame {frame + 1} was shaken: {kept:.0%} of the fine detail of the same picture after a longer settle; "
+            f"the swing is taken {self.scale:g} times as large from now on"
+        )
+        drifted = not self._said and sum(self._recent) >= DRIFTED
+        if drifted:
+            self._said = True
+            text += (
+                "; the rig rings longer or farther than is known of it: look at clamp, camera and lens, then run "
+                "`rigd calibrate settle`"
+            )
+        return Told(frame, self.scale, drifted, text)
