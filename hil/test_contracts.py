@@ -8,40 +8,37 @@ from tests.contract.parts import LightContract
 from tests.contract.rails import RailContract
 
 
+@pytest.mark.needs("rail", "home_switch")
 class TestRail(RailContract):
     @pytest.fixture
     def rig(self, rail_rig):
         return rail_rig
 
 
+@pytest.mark.needs("camera")
 class TestCamera(CameraContract):
     @pytest.fixture
-    def rig(self, camera_rig, bench_rig):
-        # A lit bench: without it a camera that needs the light would only show that it is dark.
-        if bench_rig.config.light is None:
-            yield camera_rig
-            return
-        light = bench_rig.make(bench_rig.config.light)
-        light.open()
-        light.on()
-        yield camera_rig
-        light.close()
+    def rig(self, camera_rig, lit):
+        # Without light a camera would only show that it is dark.
+        return camera_rig
 
 
+@pytest.mark.needs("light")
 class TestLight(LightContract):
     @pytest.fixture
-    def rig(self, light_rig):
-        return light_rig
+    def rig(self, bench_rig):
+        return bench_rig.part_rig(bench_rig.parts.light)
 
 
+@pytest.mark.needs("switches")
 class TestSwitches:
-    def test_every_switch_is_open_at_rest(self, switch_rigs):
-        for name, rig in switch_rigs.items():
-            rig.part.open()
+    def test_every_switch_is_open_at_rest(self, bench_rig):
+        for name, part in bench_rig.parts.switches.items():
+            part.open()
             try:
-                assert not rig.part.pressed(), f"{name} is pressed: let go of it, or check its wiring"
+                assert not part.pressed(), f"{name} is pressed: let go of it, or check its wiring"
             finally:
-                rig.part.close()
-                rig.part.close()
+                part.close()
+                part.close()
             with pytest.raises(DriverError):
-                rig.part.pressed()
+                part.pressed()
