@@ -107,6 +107,15 @@ class SimRail:
         """What the last homing revealed: `RailStatus.home_error`."""
         return self.poll().home_error
 
+    def press(self, limit: Limit) -> None:
+        """A hand presses a limit switch for a moment: whatever moves stops dead, as when the carriage runs into it."""
+        with self._lock:
+            now = self._now()
+            if self._course is not None:
+                self._stand_still(now)
+                alarm = f"ran into the {limit.value} switch: home the rail"
+                self._status = replace(self._status, limit=limit, alarm=alarm)
+
     def true_microsteps(self) -> float:
         """Where the motor really stands, in microsteps from where the last homing put zero. For tests."""
         return (self.world.screw_um(self._clock.now()) - self._zero_um) / self._options.microstep_um
