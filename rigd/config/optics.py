@@ -116,7 +116,7 @@ class Objective(Section):
 
 
 class RailProfile(Section):
-    """A rail by name; the options of `rail:` override what it says, and each driver takes what it has an option for."""
+    """A rail by name, for `rail: {driver: ..., model: NAME}`; the options of `rail:` override what it says, and each driver takes what it has an option for."""
 
     about: str = ""
     """What it is, for people."""
