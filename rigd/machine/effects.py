@@ -82,6 +82,10 @@ class WaitSettled(Effect):
 
     answer: ClassVar = ev.Settled
     moved_s: float
+    travelled: int = 0
+    """Microsteps of that motion, signed."""
+    frame: int = -1
+    """What is to be exposed then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rigd.machine.kinds import Answer, Event
 from rigd.machine.state import Stack
+from rigd.settling import Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,8 @@ class Settled(Answer):
     """The settle is over since this time."""
 
     at_s: float
+    wait: Wait | None = None
+    """How long it was meant to be, and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ def shutter_closed(state: State, event: ev.ShutterClosed) -> Step:
         start_s=event.start_s,
         end_s=event.end_s,
         sequence=event.sequence,
+        wait=stack.wait,
     )
     if stack.prove and (reason := evidence_problem(evidence, stack.last_sequence)):
         state, reject = give(

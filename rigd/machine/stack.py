@@ -209,6 +209,7 @@ def motion_ended(state: State, event: ev.MotionEnded) -> Step:
             state,
             ev.Failed(event.serial, f"the rail stopped at {event.position}, not {state.target}", "rail"),
         )
+    travelled = 0 if state.position is None or event.position is None else event.position - state.position
     state = replace(with_position(state, event.position), target=None)
     phase = the_stack(state).phase
     if phase is Phase.ENDING:
@@ -216,7 +217,9 @@ def motion_ended(state: State, event: ev.MotionEnded) -> Step:
     if phase is Phase.APPROACHING:
         return _toward(state)
     state = with_stack(state, phase=Phase.SETTLING, moved_s=event.ended_s)
-    return ask(state, fx.WaitSettled, moved_s=event.ended_s)
+    frame = the_stack(state).frame
+    assert frame is not None
+    return ask(state, fx.WaitSettled, moved_s=event.ended_s, travelled=travelled, frame=frame)
 
 
 def homed_again(state: State, event: ev.Homed) -> Step:
@@ -231,7 +234,7 @@ def released(state: State, _: ev.Released) -> Step:
 
 def settled(state: State, event: ev.Settled) -> Step:
     """The rig is still."""
-    return expose(with_stack(state, settled_s=event.at_s))
+    return expose(with_stack(state, settled_s=event.at_s, wait=event.wait))
 
 
 def stopped(state: State, event: ev.Stopped) -> Step:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rigd.machine.kinds import Answer
 from rigd.plan import Plan
+from rigd.settling import Wait
 
 
 class Mode(enum.StrEnum):
@@ -87,6 +88,8 @@ class Evidence:
     end_s: float
     sequence: int
     """The camera's running number of the picture."""
+    wait: Wait | None = None
+    """How long the settle was meant to be, and why."""
 
     @property
     def settle_s(self) -> float:
@@ -131,6 +134,8 @@ class Stack:
     accepted: int = 0
     moved_s: float = 0.0
     settled_s: float = 0.0
+    wait: Wait | None = None
+    """Of the settle that ended at `settled_s`."""
     last_sequence: int = -1
     closing: str | None = None
     """`aborted` or `suspended`, when the stack ends before it is complete; `complete` when only its end action is cut short."""
