@@ -53,7 +53,13 @@ ENTRIES: tuple[Entry, ...] = (
         "drivers.tmc2209.driver:Tmc2209",
         "stepper driver chip on a UART, beside a rail",
     ),
-    _declared("rail", "stepdir", "StepDirOptions", "stepper driver on the Pi's own pins"),
+    Entry(
+        "rail",
+        "stepdir",
+        "drivers.stepdir.options:StepDirOptions",
+        "drivers.stepdir.rail:StepDirRail",
+        "stepper driver on the Pi's own pins",
+    ),
     _declared("camera", "picamera2", "Picamera2Options", "Raspberry Pi camera"),
     Entry(
         "camera",

@@ -70,6 +70,13 @@ class Output:
             finally:
                 device.close()
 
+    def let_go(self) -> None:
+        """Let go as it is: what hangs on it decides what becomes of it. Idempotent."""
+        device, self._device = self._device, None
+        if device is not None:
+            with named(self.name, "closing"):
+                device.close()
+
 
 class Input:
     """A contact on a pin, held at the other level by the Pi's own resistor.

@@ -13,6 +13,7 @@ from drivers.tmc2209.options import Tmc2209Options
 from tests.contract.bench import RealBench, VirtualBench
 from tests.contract.rails import RailContract, RailRig
 from tests.emulators.grbl_rails import GRBL, emulated
+from tests.emulators.stepdir import on_mock_pins
 from tests.emulators.tmc2209 import Wire
 
 SPEED = 4.0
@@ -55,6 +56,39 @@ class TestGrblRails(RailContract):
     @pytest.fixture
     def rig(self, grbl):
         return grbl
+
+
+STEPDIR = {
+    "trapezoid": {},
+    "quintic, other polarities": {
+        "profile": "quintic",
+        "invert": True,
+        "switch_closes_to": "supply",
+        "normally_closed": False,
+        "enable_active_low": False,
+    },
+    "shaped, no far switch, no enable": {
+        "profile": "zvd",
+        "ring_hz": 20.0,
+        "far_pin": None,
+        "enable_pin": None,
+    },
+    "on its switch, coarse": {"start": -30, "microsteps": 2, "jump_full_steps": 1.0},
+}
+
+
+@pytest.fixture(params=STEPDIR.values(), ids=STEPDIR.keys())
+def stepdir(request):
+    """On mock pins, with lgpio stood in for."""
+    bench = VirtualBench()
+    with on_mock_pins(bench.clock, **request.param) as (rail, _, _):
+        yield RailRig(bench, rail, span_um=4000.0, true_microsteps=rail.true_microsteps)
+
+
+class TestStepDirRails(RailContract):
+    @pytest.fixture
+    def rig(self, stepdir):
+        return stepdir
 
 
 class TestAttendedRails(RailContract):

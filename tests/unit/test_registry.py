@@ -21,13 +21,14 @@ from drivers.base import (
     UnknownDriver,
 )
 from drivers.clock import VirtualClock
-from drivers.declared import Picamera2Options, StepDirOptions
+from drivers.declared import Picamera2Options
 from drivers.gphoto2.options import Gphoto2Options
 from drivers.gpio.options import GpioLightOptions, GpioSwitchOptions, ReleaseOptions
 from drivers.grbl.options import GrblOptions
 from drivers.registry import Context
 from drivers.replay import ReplayOptions
 from drivers.sim.options import SimCameraOptions, SimRailOptions
+from drivers.stepdir.options import StepDirOptions
 from drivers.tmc2209.options import Tmc2209Options
 
 EXAMPLES = {
