@@ -80,7 +80,7 @@ async def _live(config: RigConfig) -> None:
 
 
 async def _serve(rig: Rig, notifier: Notifier, stopped: asyncio.Event) -> None:
-    unfinished = [seen for seen in survey(rig.config.storage.sessions) if seen.unfinished]
+    unfinished = _unfinished(rig.config)
     words = _words(rig.state, unfinished)
     notifier.ready(words)
     log.info("ready: %s", words)
@@ -91,6 +91,12 @@ async def _serve(rig: Rig, notifier: Notifier, stopped: asyncio.Event) -> None:
     await asyncio.gather(beginning, return_exceptions=True)
     # While the rig can still be heard: who watches is told that the stack was left, and can be resumed.
     await rig.suspend("rigd was stopped")
+
+
+def _unfinished(config: RigConfig) -> list[Overview]:
+    """This rig's sessions that can be gone on with. The folder may be shared: what another rig was taking stands in front of that one."""
+    found = survey(config.storage.sessions)
+    return [seen for seen in found if seen.unfinished and seen.is_of(config.rig.id)]
 
 
 async def _begin_when_open(rig: Rig, unfinished: list[Overview]) -> None:

@@ -75,6 +75,8 @@ class SessionEntry(Outward):
     frames: int
     planned: int
     why: str = ""
+    rig: str = ""
+    """Id of the rig that took it; another one where rigs share a folder. Empty: not known."""
 
 
 class SessionList(Outward):

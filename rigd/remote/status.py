@@ -93,7 +93,7 @@ class Status:
         self._story = Story(reporter, rig.state)
         self._showing = Showing(switchboard, clock, rig.config.remote)
         sessions = rig.config.storage.sessions
-        self._summaries = Summaries(switchboard, clock, sessions, self._is_open)
+        self._summaries = Summaries(switchboard, clock, sessions, rig.config.rig.id, self._is_open)
         self._vitals = Vitals(
             switchboard,
             clock,

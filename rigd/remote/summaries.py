@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from rigd.session.files import sha256
 from rigd.session.journal import NAME as JOURNAL
 from rigd.session.journal import read
 from rigd.session.store import MANIFEST, load_manifest
+from rigd.session.survey import rig_of
 from rigd.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -53,17 +55,30 @@ def digest(path: Path) -> Summary:
     )
 
 
+def _digest_of(path: Path, rig: str) -> Summary | None:
+    return digest(path) if _is_of(path, rig) else None
+
+
 def _unfinished(entries: tuple[dict[str, Any], ...]) -> dict[str, Any]:
     """A session without a result can be gone on with, whatever cut it off."""
     whys = [entry.get("why", "") for entry in entries if entry["event"] == "suspended"]
     return {"outcome": "suspended", "why": whys[-1] if whys else ""}
 
 
-def sessions_on_disk(root: Path) -> list[str]:
-    """Names of the sessions below a folder, oldest first. Blocking."""
+def sessions_on_disk(root: Path, rig: str, most: int) -> list[str]:
+    """Names of the newest sessions of a rig below a folder that others may share, oldest first. Blocking."""
     if not root.is_dir():
         return []
-    return sorted(path.name for path in root.iterdir() if (path / MANIFEST).is_file())
+    names = sorted((path.name for path in root.iterdir() if (path / MANIFEST).is_file()), reverse=True)
+    return [*itertools.islice((name for name in names if _is_of(root / name, rig)), most)][::-1]
+
+
+def _is_of(path: Path, rig: str) -> bool:
+    """Whether that rig took it, as far as its manifest can be read."""
+    try:
+        return rig_of(load_manifest(path)) in {"", rig}
+    except OSError:
+        return True  # that it cannot be read is told of when its digest is made
 
 
 class Summaries:
@@ -73,15 +88,17 @@ class Summaries:
         switchboard: where they go.
         clock: of its thread.
         root: the folder of the sessions.
+        rig: whose they are; of others in the same folder nothing is said.
         is_open: whether a session is being taken; it has no summary then.
     """
 
     def __init__(
-        self, switchboard: Switchboard, clock: Clock, root: Path, is_open: Callable[[str], bool]
+        self, switchboard: Switchboard, clock: Clock, root: Path, rig: str, is_open: Callable[[str], bool]
     ) -> None:
         self._switchboard = switchboard
         self._clock = clock
         self._root = root
+        self._rig = rig
         self._is_open = is_open
         self._kept: list[str] = []
         self._jobs: asyncio.Queue[str] = asyncio.Queue()
@@ -114,11 +131,11 @@ class Summaries:
     async def _begin(self, worker: Worker) -> None:
         """A broker may be a new one, or still hold what was cut off before it could be cleared."""
         try:
-            names = await worker.run(sessions_on_disk, self._root)
+            names = await worker.run(sessions_on_disk, self._root, self._rig, 2 * KEPT)
         except OSError as error:
             log.warning("the sessions cannot be listed: %s", error)
             return
-        for name in names[-2 * KEPT : -KEPT]:
+        for name in names[:-KEPT]:
             self._switchboard.publish(Outgoing(topics.session_summary(name), b"", retain=True))
         for name in names[-KEPT:]:
             if name not in self._kept:
@@ -126,11 +143,11 @@ class Summaries:
 
     async def _publish(self, session: str, worker: Worker) -> None:
         try:
-            summary = await worker.run(digest, self._root / session)
+            summary = await worker.run(_digest_of, self._root / session, self._rig)
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("no summary of %s: %s", session, error)
             return
-        if self._is_open(session):
+        if summary is None or self._is_open(session):
             return
         self._switchboard.publish(Outgoing.of(topics.session_summary(session), summary, retain=True))
         self._kept = [*(name for name in self._kept if name != session), session]

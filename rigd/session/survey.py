@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rigd.plan import Plan
 from rigd.session.files import PART
@@ -24,11 +25,17 @@ class Overview:
     frames: int
     planned: int
     why: str = ""
+    rig: str = ""
+    """Id of the rig that took it; empty: its manifest does not say."""
 
     @property
     def unfinished(self) -> bool:
         """Whether it can be resumed."""
         return self.outcome == "unfinished"
+
+    def is_of(self, rig: str) -> bool:
+        """Whether that rig took it, as far as is known: several rigs may share a folder."""
+        return self.rig in {"", rig}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,16 @@ def overview(path: Path) -> Overview:
         return Overview(path, path.name, "", "damaged", 0, 0, str(error))
     result = manifest["result"]
     outcome = "unfinished" if result is None else str(result["outcome"])
-    return Overview(path, manifest["name"], manifest["created"], outcome, len(records), planned)
+    return Overview(
+        path, manifest["name"], manifest["created"], outcome, len(records), planned, rig=rig_of(manifest)
+    )
+
+
+def rig_of(manifest: dict[str, Any]) -> str:
+    """Id of the rig that took a session, by its manifest; empty: it does not say."""
+    section = manifest["config"].get("rig")
+    name = section.get("id") if isinstance(section, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def survey(root: Path) -> tuple[Overview, ...]:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from rigd.app import Rig
 from rigd.control.testshot import TestPicture
 from rigd.machine.state import Mode
 from rigd.messages import reports
@@ -15,7 +16,8 @@ from rigd.messages.reports import Reply
 from rigd.messages.verbs import SETTINGS, VERBS
 from rigd.remote.reading import SETS
 from rigd.remote.verbs import QUICK, WORKED
-from tests.rigs import FRAMES, SMALL, passes, small_rig
+from rigd.session import Session
+from tests.rigs import FRAMES, SMALL, capture, passes, small_rig, stored
 from tests.unit._desk import Bench, at_desk, error
 
 PROFILES = "profiles: {fine: {step_um: 50, settle_s: 0.4}}\n"
@@ -225,7 +227,7 @@ def test_a_stack_is_captured_with_settings_and_what_the_request_gives(tmp_path):
         from rigd.session.store import frame_records, load_manifest
 
         manifest = load_manifest(tmp_path / "sessions" / session)
-        assert manifest["config"]["settle"] == {"fixed_s": 0.35}
+        assert manifest["config"]["settle"]["fixed_s"] == 0.35
         assert manifest["config"]["plan"]["step_um"] == 300
         records: list[FrameRecord] = list(frame_records(tmp_path / "sessions" / session).values())
         assert all(record.start_s - record.moved_s >= 0.35 for record in records)
@@ -346,6 +348,25 @@ def test_an_e_stop_ends_a_stack_that_can_be_resumed_later(tmp_path):
         found = await bench.refused("session.resume", {"session": session})
         assert (found["code"], found["field"]) == (ErrorCode.SESSION, "params.session")
         assert (await bench.refused("session.resume"))["code"] == ErrorCode.SESSION
+
+    at_desk(tmp_path, body)
+
+
+def test_what_another_rig_left_in_the_same_folder_is_not_gone_on_with(tmp_path):
+    async def stop(rig: Rig, _session: Session) -> None:
+        await stored(rig, 2)
+        await rig.suspend("the test wants it")
+
+    theirs = capture(small_rig(tmp_path, "rig.id=neighbour"), stop).path
+
+    async def body(bench: Bench) -> None:
+        await bench.run("home")
+        assert (await bench.refused("session.resume"))["code"] == ErrorCode.SESSION
+        found = await bench.refused("session.resume", {"session": theirs.name})
+        assert (found["code"], found["field"]) == (ErrorCode.SESSION, "params.session")
+        assert "'neighbour' took it" in found["message"]
+        (listed,) = (await bench.do("session.list"))["data"]["sessions"]
+        assert (listed["rig"], listed["outcome"]) == ("neighbour", "unfinished")
 
     at_desk(tmp_path, body)
 

@@ -39,7 +39,7 @@ def said(root, during, *, is_open=lambda _name: False):
     async def main():
         switchboard, ear = Switchboard(), Ear(clock)
         switchboard.attach(ear)
-        summaries = Summaries(switchboard, clock, root, is_open)
+        summaries = Summaries(switchboard, clock, root, "small", is_open)
         serving = asyncio.create_task(summaries.serve())
         try:
             await during(summaries, ear)
@@ -139,3 +139,18 @@ def test_no_folder_yet(tmp_path):
 
     ear, _ = said(tmp_path / "sessions", during)
     assert not ear.said
+
+
+def test_what_another_rig_took_into_the_same_folder_is_not_ours_to_tell(taken, tmp_path):
+    names = copies(taken, tmp_path, 3)
+    theirs = tmp_path / names[1] / "session.json"
+    manifest = json.loads(theirs.read_text())
+    manifest["config"]["rig"]["id"] = "neighbour"
+    theirs.write_text(json.dumps(manifest))
+
+    async def fused(summaries, ear):
+        await ear.until(lambda: len(ear.said) == 2)
+        summaries.left(names[1])
+
+    _, switchboard = said(tmp_path, fused)
+    assert list(switchboard.retained) == [f"session/{name}/summary" for name in (names[0], names[2])]

@@ -104,6 +104,7 @@ def _entry(seen: Overview) -> reports.SessionEntry:
         frames=seen.frames,
         planned=seen.planned,
         why=seen.why,
+        rig=seen.rig,
     )
 
 

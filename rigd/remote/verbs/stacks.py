@@ -59,7 +59,8 @@ async def resume(room: Room, job: Job, params: SessionResume) -> Answer:
     if state.mode is not Mode.IDLE:
         raise Refused(f"a session cannot be resumed while {state.mode}: {way_to_rest(state)}")
     with room.starting() as stops:
-        seen = await room.disk.run(_unfinished, room.rig.config.storage.sessions, params.session)
+        config = room.rig.config
+        seen = await room.disk.run(_unfinished, config.storage.sessions, config.rig.id, params.session)
         room.not_stopped_since(stops)
         room.reconfigure()
         action = room.action(job, _is_start)
@@ -106,10 +107,10 @@ def _completed(session: Session) -> Ending:
     return Ending({"session": session.id, "outcome": "complete", "frames": len(session.frames)})
 
 
-def _unfinished(root: Path, session: str | None) -> Overview:
-    """The session to go on with. Blocks. Raises `Refusal`."""
+def _unfinished(root: Path, rig: str, session: str | None) -> Overview:
+    """The session to go on with: one of this rig's, for others may share its folder. Blocks. Raises `Refusal`."""
     if session is None:
-        found = next((seen for path in looking.folders(root) if (seen := overview(path)).unfinished), None)
+        found = next((seen for seen in map(overview, looking.folders(root)) if _ours(seen, rig)), None)
         if found is None:
             raise Refusal(ErrorCode.SESSION, "there is no unfinished session to go on with")
         return found
@@ -120,4 +121,11 @@ def _unfinished(root: Path, session: str | None) -> Overview:
     if not seen.unfinished:
         what = f"it is {seen.outcome}" + (f": {seen.why}" if seen.why else "")
         raise Refusal(ErrorCode.SESSION, f"there is nothing to go on with, {what}", "params.session")
+    if not seen.is_of(rig):
+        message = f"the rig '{seen.rig}' took it, and its subject stands there: go on with it on that rig"
+        raise Refusal(ErrorCode.SESSION, message, "params.session")
     return seen
+
+
+def _ours(seen: Overview, rig: str) -> bool:
+    return seen.unfinished and seen.is_of(rig)
