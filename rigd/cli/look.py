@@ -1,4 +1,4 @@
-"""Commands that only look: plan, check, sessions, states."""
+"""Commands that only look: check, sessions, states."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from rigd.cli.exits import Exit
-from rigd.cli.words import bytes_text, duration_text
 
 
 def states(_: argparse.Namespace) -> int:
@@ -48,44 +47,6 @@ def check(options: argparse.Namespace) -> int:
 
 def _warnings(report: Any) -> list[str]:
     return [str(warning) for warning in report.warnings]
-
-
-def plan(options: argparse.Namespace) -> int:
-    """`rigd plan`."""
-    from drivers.clock import SystemClock
-    from rigd.config import load
-    from rigd.parts import dry_plan
-
-    config = load(options.config, options.overrides)
-    planned, camera = dry_plan(config, SystemClock())
-    made, taken = planned.plan, planned.prediction
-    if options.json:
-        data = {**made.to_dict(), "frames": made.frames, "rounding_um": made.rounding_um}
-        print(
-            json.dumps(
-                {"ok": True, "plan": data, "prediction": asdict(taken), "free_bytes": planned.free_bytes},
-                indent=2,
-            )
-        )
-        return Exit.DONE
-    ends = f"{made.um(made.near):.2f} um to far {made.um(made.far):.2f} um"
-    margin = f", {made.margin_frames} of them margin at each end" if made.margin_frames else ""
-    print(f"{made.frames} frames{margin}, {camera.width} x {camera.height}")
-    print(f"near {ends}, both exact; step {made.step_um:.3f} um")
-    print(f"rounded to microsteps of {made.microstep_um:.4g} um: at most {made.rounding_um:.3f} um off")
-    way = "away from home (near first)" if made.near_first else "toward home (far first)"
-    print(
-        f"every frame approached {way}, from {made.um(made.approach):.2f} um, backlash {made.um(made.backlash):.1f} um"
-    )
-    print(
-        f"time {duration_text(taken.seconds)}: motion {duration_text(taken.motion_s)}, settle {duration_text(taken.settle_s)}, "
-        f"exposure {duration_text(taken.exposure_s)}, camera {duration_text(taken.waiting_s)}"
-    )
-    print(f"disk {bytes_text(taken.bytes)} of {bytes_text(planned.free_bytes)} to give")
-    print("\n frame      asked um    position um  microsteps")
-    for index, (position, asked) in enumerate(zip(made.positions, made.asked_um, strict=True), start=1):
-        print(f"{index:6d}  {asked:12.3f}  {made.um(position):13.3f}  {position:10d}")
-    return Exit.DONE
 
 
 def sessions(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import rigd
+from rigd.cli import optics_options
 from rigd.cli.exits import EPILOG, Exit
 from rigd.cli.failures import explained
 
@@ -63,7 +64,19 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"rigd {rigd.__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for add in (_demo, _run, _capture, _resume, _finish, _plan, _check, _sessions, _firmware, _states):
+    for add in (
+        _demo,
+        _run,
+        _capture,
+        _resume,
+        _finish,
+        _plan,
+        _optics,
+        _check,
+        _sessions,
+        _firmware,
+        _states,
+    ):
         add(commands)
     return parser
 
@@ -211,12 +224,35 @@ def _plan(commands: Any) -> None:
     parser = _command(
         commands,
         "plan",
-        "look:plan",
+        "plan:plan",
         "show what a capture would do, and how long it would take, without moving anything",
-        examples="  rigd plan --config config/simulated.yaml --set plan.step_um=50\n  rigd plan --config rig.yaml --json\n",
+        examples=(
+            "  rigd plan --config config/simulated.yaml --set plan.step_um=50\n"
+            "  rigd plan --config rig.yaml --explain\n  rigd plan --config rig.yaml --json\n"
+        ),
     )
     _config_options(parser)
+    parser.add_argument(
+        "--explain", action="store_true", help="say why, in plain words, instead of the positions"
+    )
+    parser.add_argument(
+        "--fastest",
+        action="store_true",
+        help="also say which aperture and number of frames would be quickest",
+    )
     _json_option(parser)
+
+
+def _optics(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "optics",
+        "optics:table",
+        "depth of field, diffraction, light, step and frames, of a lens by hand or of a config's",
+        more="Lengths and times take a unit: 10mm, 30um, 550nm, 0.5s. docs/optics.md says what the numbers are.",
+        examples=optics_options.EXAMPLES,
+    )
+    optics_options.add(parser, _command)
 
 
 def _check(commands: Any) -> None:

@@ -12,7 +12,7 @@ from rigd.config.problems import Problem
 from rigd.config.units import plain_number as number
 from rigd.optics import OpticsError
 
-LEAST_PITCH_UM, MOST_PITCH_UM = 0.5, 25.0
+LEAST_PITCH_UM, MOST_PITCH_UM = 0.2, 200.0
 """Beyond these there is no photographic sensor: a width in another unit, or another picture's pixels."""
 NEARLY = 0.02
 """Values that differ by less are the same."""

@@ -25,7 +25,7 @@ def span_said_once(parts: Parts) -> Iterator[Problem]:
     plan = parts.plan
     if plan is None:
         return
-    given = {name for name in _SPAN if getattr(plan, name) is not None}
+    given = _said(plan)
     if given in _WAYS:
         return
     if more := [way - given for way in _WAYS if given < way]:
@@ -37,6 +37,11 @@ def span_said_once(parts: Parts) -> Iterator[Problem]:
         return
     names = " and ".join(sorted(given, key=_SPAN.index))
     yield parts.problem("plan", f"{names} together say it twice, or contradict each other", fix)
+
+
+def _said(plan: PlanSection) -> set[str]:
+    """The keys by which it says where it is."""
+    return {name for name in _SPAN if getattr(plan, name) is not None}
 
 
 def _incomplete(parts: Parts, given: set[str], more: list[set[str]]) -> Iterator[Problem]:
@@ -73,7 +78,7 @@ def determined_once(parts: Parts) -> Iterator[Problem]:
     """Near and two of far, step and frames: less leaves the stack to the optics, or open; more contradicts."""
     plan = parts.plan
     near_um, far_um = plan.ends_um if plan is not None else (None, None)
-    if plan is None or near_um is None:
+    if plan is None or near_um is None or _said(plan) not in _WAYS:
         return
     values = {"far_um": far_um, "step_um": plan.step_um, "frames": plan.frames}
     given = [name for name, value in values.items() if value is not None]

@@ -88,6 +88,7 @@ def _step(plan: Plan, setup: Setup | None, wish: Wish) -> Reason:
         why = f"A step of at most {wish.step_um:.4g} um was asked for"
     depth_um = plan.um(plan.far) - plan.um(plan.near)
     made = f"{plan.step_um:.4g} um" if plan.even else f"{plan.shortest_step_um:.4g} to {plan.step_um:.4g} um"
+    how = "evenly" if plan.even else "where the step changes, and evenly between,"
     margin = (
         f", of them {plan.margin_frames} beyond each end as margin, in case the ends were marked a little short"
         if plan.margin_frames
@@ -103,7 +104,7 @@ def _step(plan: Plan, setup: Setup | None, wish: Wish) -> Reason:
         )
     return Reason(
         "step",
-        f"{why}; the {depth_um:.5g} um from near to far are cut evenly into steps of {made}, {plan.frames} frames{margin}.{said}",
+        f"{why}; the {depth_um:.5g} um from near to far are cut {how} into steps of {made}, {plan.frames} frames{margin}.{said}",
     )
 
 
