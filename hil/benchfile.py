@@ -142,37 +142,37 @@ class Numbers(Model):
 
 
 class Tolerances(Model):
-    """What a figure may be at most. A figure beyond it is a failed test, and is in the report all the same."""
+    """What a figure may be at most; null: anything. A figure beyond it is a failed test, and is in the report all the same."""
 
-    homing_um: Positive = 20.0
+    homing_um: Positive | None = 20.0
     """Farthest two of all homings, by switch and by camera."""
-    lost_steps: NonNegative = 0.0
+    lost_steps: NonNegative | None = 0.0
     """Microsteps lost in the random moves, beyond what homing repeats to."""
-    backlash_um: Positive = 300.0
-    backlash_spread_um: Positive = 10.0
-    step_jitter_us: Positive = 400.0
+    backlash_um: Positive | None = 300.0
+    backlash_spread_um: Positive | None = 10.0
+    step_jitter_us: Positive | None = 400.0
     """99th percentile of how far a pulse comes from its even place between its neighbours."""
-    step_rate_error: Positive = 0.02
+    step_rate_error: Positive | None = 0.02
     """Of the highest rate, against what was asked for."""
-    limit_latency_ms: Positive = 20.0
-    estop_latency_ms: Positive = 100.0
-    trigger_latency_s: Positive = 2.0
-    timestamp_error_ms: Positive = 5.0
+    limit_latency_ms: Positive | None = 20.0
+    estop_latency_ms: Positive | None = 100.0
+    trigger_latency_s: Positive | None = 2.0
+    timestamp_error_ms: Positive | None = 5.0
     """By how much the exposure may truly begin before the camera says it does."""
-    exposure_error: Positive = 0.1
+    exposure_error: Positive | None = 0.1
     """Of the exposure time, against what the camera says."""
-    ring_spread: Positive = 0.05
+    ring_spread: Positive | None = 0.05
     """Relative spread of the frequency over the moves."""
-    loop_lag_ms: Positive = 50.0
+    loop_lag_ms: Positive | None = 50.0
     """99th percentile, while a stack is taken."""
-    preview_share: Positive = 1.0
+    preview_share: Positive | None = 1.0
     """Time to merge a frame, as a share of the time that the rig takes for one."""
-    pin_clock_ms: Positive = 2.0
+    pin_clock_ms: Positive | None = 2.0
     recover_s: Positive = 60.0
     """From power on to a good picture."""
-    soak_memory_mb: Positive = 50.0
+    soak_memory_mb: Positive | None = 50.0
     """Growth from a tenth of the soak to its end."""
-    soak_retakes: NonNegative = 0.01
+    soak_retakes: NonNegative | None = 0.01
     """Share of frames that were taken more than once."""
 
 
@@ -185,7 +185,10 @@ class BenchFile(Model):
     """The rig's config, beside this file if relative."""
     set: tuple[str, ...] = ()
     """Values laid over it, as `rigd --set`."""
-    pins: Literal["lgpio", "simulated"] = "lgpio"
+    camera_from: Path | None = None
+    """Another rig's config whose camera stands on this bench: a simulated one cannot be named beside a rail that is none."""
+    pins: Literal["lgpio", "simulated", "emulated"] = "lgpio"
+    """`lgpio`: this machine's. `simulated`: worked out from the simulators' truth. `emulated`: mock pins with a carriage on them, for a `stepdir` rail."""
     chip: Annotated[int, Field(ge=0)] = 0
     """Number of the gpiochip: 0; 4 on some kernels of a Pi 5."""
     features: Features = Features()
@@ -229,7 +232,10 @@ def read(path: Path, numbers: Sequence[str] = ()) -> tuple[BenchFile, RigConfig]
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
         raise BenchError(f"{path}: " + "; ".join(lines)) from error
-    return bench, load(path.parent / bench.rig, bench.set)
+    config = load(path.parent / bench.rig, bench.set)
+    if bench.camera_from is not None:
+        config = config.model_copy(update={"camera": load(path.parent / bench.camera_from).camera})
+    return bench, config
 
 
 def features_of(config: RigConfig) -> dict[str, Any]:

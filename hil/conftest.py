@@ -129,8 +129,7 @@ def bench_rig(bench_session):
     """The rig's parts, closed; whatever the test leaves open is closed."""
     rig = bench_session.rig()
     yield rig
-    rig.parts.rail.close()
-    rig.parts.camera.close()
+    rig.close()
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def _padded(values: Sequence[float]) -> tuple[float, float]:
     if not values:
         return 0.0, 1.0
     low, high = min(values), max(values)
-    pad = 0.04 * (high - low) or max(abs(high) * 0.1, 1e-9)
+    pad = 0.04 * (high - low) or abs(high) * 0.1 or 1.0
     return low - pad, high + pad
 
 

@@ -144,11 +144,16 @@ def _broken(report: Report) -> str:
     return f'<div class="banner bad">{head}<ul>{"".join(lines)}</ul></div>'
 
 
+def plain(value: float) -> str:
+    """A number without more digits than it needs."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def value_text(value: Any, unit: str = "") -> str:
     """A figure's value for people."""
     if value is None:
         return "not told"
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    text = plain(value) if isinstance(value, float) else str(value)
     return f"{text} {unit}".strip()
 
 
@@ -158,8 +163,8 @@ def _table(figures: Sequence[Figure], against: dict[str, Change]) -> str:
     rows = []
     for figure in figures:
         mark = {True: ("good", "kept"), False: ("bad", "beyond"), None: ("soft", "")}[figure.kept]
-        bounds = [f"at most {figure.limit:.4g}"] if figure.limit is not None else []
-        bounds += [f"at least {figure.at_least:.4g}"] if figure.at_least is not None else []
+        bounds = [f"at most {plain(figure.limit)}"] if figure.limit is not None else []
+        bounds += [f"at least {plain(figure.at_least)}"] if figure.at_least is not None else []
         error = f" ± {figure.error:.2g}" if figure.error is not None else ""
         row = f'<td><a href="#{escape(figure.name)}">{escape(figure.name)}</a></td>'
         row += f'<td class="number">{escape(value_text(figure.value) + error + " " + figure.unit)}</td>'

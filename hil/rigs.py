@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from drivers.base import Camera, DriverError, Exposure
 from drivers.clock import Clock, SystemClock
 from hil.benchfile import BenchFile, PowerSwitch, Presser
+from hil.emulated import emulated
 from hil.pins import LgpioPins, Pins
 from hil.simulated import SimulatedPins, SimulatedSupply
 from rigd.app import Rig, open_rig
@@ -68,23 +69,44 @@ class CommandedSupply:
 
 
 class BenchRig:
-    """The parts of the rig, closed, on a clock of their own: a virtual one where every part is simulated."""
+    """The parts of the rig, closed, on a clock of their own: a virtual one where every part is simulated or emulated.
+
+    Args:
+        file: the bench.
+        config: its rig.
+        real_pins: of this machine, where the bench has some.
+    """
 
     def __init__(self, file: BenchFile, config: RigConfig, real_pins: Pins | None) -> None:
         self.file = file
         self.config = config
-        self.simulated = simulated(config)
+        self.simulated = simulated(file, config)
         self.bench: Bench = VirtualBench() if self.simulated else RealBench()
         assert self.simulated == (not isinstance(self.bench.clock, SystemClock))
-        self.parts = make_parts(config, self.bench.clock)
         self._real_pins = real_pins
-        self.pins = self.pins_of(self.parts)
+        self._around = ExitStack()
+        pins_of = self._around.enter_context(self.surroundings(self.bench.clock))
+        self.parts = make_parts(config, self.bench.clock)
+        self.pins = pins_of(self.parts)
 
-    def pins_of(self, parts: Parts) -> Pins:
-        """The bench's pins as they are wired to these parts; those of a real bench are the same for all."""
-        if self.file.pins == "simulated":
-            return SimulatedPins(self.file.features, parts)
-        return self._real_pins if self._real_pins is not None else NoPins()
+    @contextmanager
+    def surroundings(self, clock: Clock) -> Iterator[Callable[[Parts], Pins]]:
+        """What stands around the rig's drivers on this clock; gives the bench's pins as they are wired to parts made in it."""
+        if self.file.pins == "emulated":
+            with emulated(self.file.features, self.config, clock) as pins_of:
+                yield pins_of
+        elif self.file.pins == "simulated":
+            yield lambda parts: SimulatedPins(self.file.features, parts)
+        else:
+            yield lambda _: self._real_pins if self._real_pins is not None else NoPins()
+
+    def close(self) -> None:
+        """Every part, then what is around them."""
+        with self._around:
+            parts = self.parts
+            for part in (parts.rail, parts.camera, parts.light, *parts.switches.values()):
+                if part is not None:
+                    self._around.callback(part.close)
 
     @property
     def clock(self):
@@ -175,17 +197,22 @@ class BenchRig:
         return self.config.model_copy(update=changed)
 
     def with_rig(
-        self, body: Callable[[Rig], Awaitable[T]], config: RigConfig | None = None, clock: Clock | None = None
+        self,
+        body: Callable[[Rig, Pins], Awaitable[T]],
+        config: RigConfig | None = None,
+        clock: Clock | None = None,
     ) -> T:
-        """The whole rig opened as the daemon does, by default on a clock of the bench's kind."""
+        """The whole rig opened as the daemon does, and the bench's pins; by default on a clock of the bench's kind."""
         if clock is None:
             clock = VirtualBench().clock if self.simulated else SystemClock()
 
-        async def main() -> T:
-            async with open_rig(config or self.config, clock) as rig:
-                return await body(rig)
+        with self.surroundings(clock) as pins_of:
 
-        return run(main(), clock)
+            async def main() -> T:
+                async with open_rig(config or self.config, clock) as rig:
+                    return await body(rig, pins_of(rig.parts))
+
+            return run(main(), clock)
 
 
 class NoPins:
@@ -201,8 +228,10 @@ class NoPins:
         """Nothing is held."""
 
 
-def simulated(config: RigConfig) -> bool:
+def simulated(file: BenchFile, config: RigConfig) -> bool:
     """Whether nothing of the rig is real."""
+    if file.pins == "emulated":
+        return True
     parts = [
         config.rail,
         config.motor,

@@ -46,7 +46,7 @@ class Session:
         self.begun = datetime.now(UTC)
         self._folder = Path(environment.get(REPORTS) or "bench-report")
         self._held = ExitStack()
-        state = None if simulated(self.config) else kept_in(self.config)
+        state = None if simulated(self.file, self.config) else kept_in(self.config)
         self._held.enter_context(alone(self.file.bench, state))
         try:
             self.pins = real_pins(self.file)
@@ -106,10 +106,13 @@ class Session:
         for part, broken in PROBES.items():
             if part not in needs or part in self.report.broken:
                 continue
+            rig = self.rig()
             try:
-                why = broken(self.rig())
+                why = broken(rig)
             except Exception as error:  # noqa: BLE001  (whatever it is, the part does not do what it must)
                 why = f"{type(error).__name__}: {error}"
+            finally:
+                rig.close()
             if why is not None:
                 self.mark_broken(part, test, why)
 
@@ -118,6 +121,11 @@ class Session:
         if any(one.name == figure.name for one in self.report.figures):
             raise ValueError(f"two figures named {figure.name}")
         self.report.figures.append(figure)
+
+    def value(self, name: str) -> float | None:
+        """What an earlier test of this run found; None when it did not, or in words."""
+        found = [one.value for one in self.report.figures if one.name == name]
+        return found[0] if found and isinstance(found[0], float) else None
 
     def write(self) -> Path:
         """Write the report; the page."""

@@ -66,7 +66,6 @@ class SimulatedPins:
     Args:
         features: what is wired to which pin.
         parts: of the rig on the bench.
-        switched: of the LED, whatever else is there.
     """
 
     def __init__(self, features: Features, parts: Parts) -> None:
@@ -99,11 +98,9 @@ class SimulatedPins:
             lit = bool(level) != features.led.active_low
             self._context.shared[LAMPS].set(id(self), 1.0 if lit else 0.0, now_s)
         elif features.estop_drive is not None and pin == features.estop_drive.pin:
-            estop = inner(self._parts.switches["estop"])
-            (estop.press if level == int(features.estop_drive.pressed == "high") else estop.let_go)()
+            self._press_estop(pressed=level == int(features.estop_drive.pressed == "high"))
         elif features.limit_drive is not None and pin == features.limit_drive.pin:
-            if level == int(features.limit_drive.pressed == "high"):
-                inner(self._parts.rail).press(Limit.FAR)
+            self._press_limit(pressed=level == int(features.limit_drive.pressed == "high"))
         elif features.pin_loop is None or pin != features.pin_loop[0]:
             raise PinError(f"GPIO{pin}: nothing is wired to it on this bench")
         self._driven.append((now_s, pin, level))
@@ -111,6 +108,14 @@ class SimulatedPins:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _press_estop(self, *, pressed: bool) -> None:
+        estop = inner(self._parts.switches["estop"])
+        (estop.press if pressed else estop.let_go)()
+
+    def _press_limit(self, *, pressed: bool) -> None:
+        if pressed:
+            inner(self._parts.rail).press(Limit.FAR)
 
     def _steps(self, first_s: float, last_s: float) -> list[Edge]:
         rail = inner(self._parts.rail)

@@ -135,7 +135,7 @@ def test_loop_lag(bench_rig, tmp_path, file, figure):
     config, frames = bench_rig.stack(file.numbers.lag_frames, tmp_path), file.numbers.lag_frames
     lag, clock = LoopLag(), RealBench().clock
 
-    async def body(rig):
+    async def body(rig, _):
         await rig.home()
         metering = asyncio.create_task(LoopLagMeter(lag, clock).serve())
         try:

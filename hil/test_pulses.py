@@ -54,7 +54,7 @@ def test_step_pulses(homed, step_pin, file, figure):
                 f"a move at {asked_hz:.0f} steps/s",
                 "s",
                 "steps/s",
-                (curve("rate", times_s[1:] - times_s[0], 1 / np.diff(times_s), "points"),),
+                (curve("rate", times_s[1:] - times_s[0], 1 / np.diff(times_s)),),
             )
         )
     fastest = SPEEDS[-1] * able.max_speed_um_per_s / able.microstep_um
@@ -170,8 +170,7 @@ def test_estop_latency(bench_rig, file, figure):
         await rig.controller.reached(Mode.UNHOMED)
         return 1e3 * last_after(times_s, pressed_s)
 
-    async def all_of_them(rig):
-        pins = bench_rig.pins_of(rig.parts)
+    async def all_of_them(rig, pins):
         late_ms = []
         for _ in range(file.numbers.presses):
             with pins.watch(loopback.step_in) as watch:

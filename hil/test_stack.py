@@ -28,7 +28,7 @@ def test_soak(bench_rig, tmp_path, file, figure):
     config = bench_rig.stack(frames, tmp_path)
     seen, memory, ends_s, rejected = [], [], [], []
 
-    async def body(rig):
+    async def body(rig, _):
         closed = []
 
         def note(notice):
