@@ -84,6 +84,8 @@ class Carriage:
         self.shortest_s = 1e9
         self.broken: set[int] = set()
         """Pins of switches that do not close any more."""
+        self.by_hand: set[int] = set()
+        """Pins of switches that a hand presses; `show()` lets the rail see it."""
         self._options = options
         self._pins = pins
         self._clock = clock
@@ -117,7 +119,7 @@ class Carriage:
             self._switch(self._options.far_pin, place >= self._far)
 
     def _switch(self, number: int, pressed: bool) -> None:
-        pressed = pressed and number not in self.broken
+        pressed = (pressed or number in self.by_hand) and number not in self.broken
         closed = pressed != self._options.normally_closed
         high = closed == (self._options.switch_closes_to == "supply")
         pin = self._pins[number]
