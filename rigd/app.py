@@ -18,6 +18,7 @@ from rigd.control.controller import Controller
 from rigd.control.hands import Hands
 from rigd.control.lamp import Lamp
 from rigd.control.rail import RailControl
+from rigd.control.still import StillControl
 from rigd.control.switches import watch_switches
 from rigd.machine import events as ev
 from rigd.machine.state import State
@@ -62,18 +63,20 @@ async def open_rig(
     """
     parts = make_parts(config, clock)
     store = Worker("store", clock)
+    rail = RailControl(parts.rail, clock)
+    camera = CameraControl(
+        parts.camera,
+        clock,
+        exposure_timeout_s=config.capture.exposure_timeout_s,
+        transfer_timeout_s=config.capture.transfer_timeout_s,
+    )
     controller = Controller(
         State(rail=rail_facts(config, parts.rail.capabilities.microstep_um)),
         Hands(
-            rail=RailControl(parts.rail, clock),
-            camera=CameraControl(
-                parts.camera,
-                clock,
-                exposure_timeout_s=config.capture.exposure_timeout_s,
-                transfer_timeout_s=config.capture.transfer_timeout_s,
-            ),
+            rail=rail,
+            camera=camera,
             lamp=Lamp(parts.light, store),
-            settle_s=config.settle.fixed_s,
+            still=StillControl(config, rail, camera, store, clock),
             jog_speed_um_per_s=config.jog.speed_um_per_s,
             store=store,
             clock=clock,

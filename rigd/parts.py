@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from drivers.base import (
     Motor,
     Rail,
     RailOptions,
+    ShapingRail,
     Shutter,
     ShutterOptions,
     Switch,
@@ -24,8 +26,13 @@ from drivers.base import (
 from drivers.clock import Clock
 from drivers.fired import fired, with_release
 from drivers.registry import Context, create, find
+from rigd.calibration.records import Calibration, CalibrationError, calibration_path
+from rigd.calibration.records import load as load_calibration
 from rigd.config import DriverConfig, RigConfig
 from rigd.planning import DeclaredRail, Planned, RailForecast, plan_stack
+from rigd.vibration.model import Vibration
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -74,7 +81,20 @@ def dry_plan(config: RigConfig, clock: Clock) -> tuple[Planned, CameraCapabiliti
             camera.close()
     if config.shutter is not None and isinstance(config.shutter.options, ShutterOptions):
         capabilities = with_release(capabilities, config.shutter.options.declared())
-    return plan_stack(config, rail, capabilities), capabilities
+    return plan_stack(
+        config, rail, capabilities, vibration=_vibration(config, rail, capabilities)
+    ), capabilities
+
+
+def _vibration(config: RigConfig, rail: RailForecast, camera: CameraCapabilities) -> Vibration:
+    """What is known of the ringing of a rig that is not open."""
+    present = rail.shaping if isinstance(rail, ShapingRail) else getattr(config.rail.options, "shaping", None)
+    try:
+        calibration = load_calibration(calibration_path(config))
+    except (CalibrationError, OSError) as error:
+        log.warning("nothing of the calibration is used: %s", error)
+        calibration = Calibration()
+    return Vibration(config, calibration, rail.capabilities, camera, present)
 
 
 def _rail(config: RigConfig, context: Context) -> Rail:

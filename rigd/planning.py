@@ -32,6 +32,8 @@ from rigd.plan import (
     make_plan,
     predict,
 )
+from rigd.vibration.forecast import Forecast
+from rigd.vibration.model import Vibration
 
 BYTES_A_PREVIEW_PIXEL = 5
 """Of preview JPEG, depth map and confidence together, roughly."""
@@ -93,9 +95,18 @@ def rail_facts(config: RigConfig, microstep_um: float) -> RailFacts:
 
 
 def plan_stack(
-    config: RigConfig, rail: RailForecast, camera: CameraCapabilities, start: int | None = None
+    config: RigConfig,
+    rail: RailForecast,
+    camera: CameraCapabilities,
+    start: int | None = None,
+    *,
+    vibration: Vibration | None = None,
 ) -> Planned:
-    """The configured plan, checked against rail, camera and disk. Raises `PlanError` with every reason against it."""
+    """The configured plan, checked against rail, camera and disk. Raises `PlanError` with every reason against it.
+
+    Where the ringing is known by `vibration`, moves are taken as they will be shaped and settles as they will be; else the settle
+    is the fixed one.
+    """
     if config.plan is None:
         raise PlanError("the config has no plan: section: add near_um and two of far_um, step_um, frames")
     capabilities = rail.capabilities
@@ -107,7 +118,8 @@ def plan_stack(
             capabilities.microstep_um, config.limits.min_um, config.limits.max_um, capabilities.backlash_um
         ),
     )
-    prediction = predict(plan, _costs(config, rail, camera), start)
+    timing = None if vibration is None else Forecast(vibration, config.settle, rail, plan.step_um)
+    prediction = predict(plan, _costs(config, rail, camera, timing, plan.frames), start)
     _check_folder(config.storage.sessions)
     free = free_bytes(config.storage.sessions) - int(config.storage.keep_free_mb * 1e6)
     check_resources(plan, prediction, free_bytes=free, max_frames=camera.max_frames)
@@ -133,7 +145,13 @@ def plan_stack(
         free_bytes=free,
     )
     reasons = explain(plan, prediction, setup, wish)
-    return Planned(plan, prediction, free, setup, reasons, advise(facts))
+    warnings = advise(facts)
+    if timing is not None:
+        still = (Reason("motion", timing.motion_text), Reason("settle", timing.settle_text))
+        at = next((n for n, reason in enumerate(reasons) if reason.about == "time"), len(reasons))
+        reasons = (*reasons[:at], *still, *reasons[at:])
+        warnings = (*warnings, *(Advice("settle_unknown", one.message, one.fix) for one in timing.warnings))
+    return Planned(plan, prediction, free, setup, reasons, warnings)
 
 
 def optics_of(config: RigConfig, camera_width_px: int | None) -> Setup | None:
@@ -153,18 +171,21 @@ def microstep_error_um(config: RigConfig, rail: RailCapabilities) -> float | Non
     return share * microsteps * rail.microstep_um
 
 
-def _costs(config: RigConfig, rail: RailForecast, camera: CameraCapabilities) -> Costs:
+def _costs(
+    config: RigConfig, rail: RailForecast, camera: CameraCapabilities, timing: Forecast | None, frames: int
+) -> Costs:
     """What a frame of this rig takes."""
     pixels = camera.width * camera.height
     preview_pixels = min(pixels, config.preview.max_megapixels * 1e6)
     return Costs(
-        move_time_s=rail.move_time_s,
-        settle_s=lambda _: config.settle.fixed_s,
+        move_time_s=rail.move_time_s if timing is None else timing.move_time_s,
+        settle_s=(lambda _: config.settle.fixed_s) if timing is None else timing.settle_s,
         exposure_s=camera.exposure_s,
         camera_overhead_s=camera.overhead_s,
         transfer_s=camera.transfer_s,
         frame_bytes=camera.frame_bytes + JOURNAL_BYTES_A_FRAME,
         fixed_bytes=int(preview_pixels * BYTES_A_PREVIEW_PIXEL),
+        once_s=0.0 if timing is None else timing.audits_s(frames, camera.exposure_s + camera.overhead_s),
         results_bytes=pixels * BYTES_A_RESULT_PIXEL if config.finish.enabled else 0,
     )
 

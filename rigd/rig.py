@@ -12,10 +12,10 @@ from drivers.base import DriverError, RailStatus
 from drivers.clock import Clock
 from rigd.config import RigConfig, config_hash, to_dict
 from rigd.control.controller import Controller
-from rigd.control.hands import complete, opened
 from rigd.control.notices import Closed
 from rigd.control.pipeline import Pipeline
 from rigd.control.rail import GivenUp
+from rigd.control.sessions import complete, opened
 from rigd.control.testshot import ShotFailed, TestPicture
 from rigd.machine import events as ev
 from rigd.machine.kinds import Event
@@ -106,7 +106,17 @@ class Rig:
     def plan(self, config: RigConfig | None = None) -> Planned:
         """The configured plan, or that of another config, checked against the open rail and camera. Raises `PlanError`."""
         capabilities = self.parts.camera.capabilities
-        return plan_stack(config or self.config, self.parts.rail, capabilities, self.state.position)
+        vibration = self.controller.hands.still.vibration
+        return plan_stack(
+            config or self.config, self.parts.rail, capabilities, self.state.position, vibration=vibration
+        )
+
+    def settle_s(self, step_um: float) -> float:
+        """The wait after a step of this length, as it is known now."""
+        vibration, settle = self.controller.hands.still.vibration, self.config.settle
+        if vibration is None:
+            return settle.fixed_s
+        return vibration.wait_alone(settle, vibration.shaping(step_um), step_um).settle_s
 
     async def start(self, name: str, plan: Plan, config: RigConfig | None = None) -> Session:
         """Begin a new session. Returns when it is on disk.
@@ -238,7 +248,7 @@ class Rig:
     def _use(self, config: RigConfig) -> None:
         self.config = config
         hands, capture = self.controller.hands, config.capture
-        hands.settle_s = config.settle.fixed_s
+        hands.still.use(config.settle)
         hands.camera.exposure_timeout_s = capture.exposure_timeout_s
         hands.camera.transfer_timeout_s = capture.transfer_timeout_s
 
@@ -283,6 +293,7 @@ class Rig:
             store=self._store,
             stacker=self._stacker,
             clock=self._clock,
+            watched=self.controller.hands.still.watched,
             on_merged=self.controller.merged,
         )
 
@@ -292,7 +303,7 @@ class Rig:
         try:
             hands.tell(opened(session))
             await self._stacker.run(pipeline.preview.restore)
-            hands.results = await complete(pipeline, self._store, "complete", "", None)
+            hands.results = await complete(pipeline, self._store, "complete", "")
         finally:
             try:
                 await pipeline.leave()

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from rigd.control.notices import Accepted, Changed, Closed, Notice, Opened, Rejected
+from rigd.control.notices import Accepted, Changed, Closed, Notice, Opened, Rejected, Warned
 from rigd.machine.state import Mode, State
 
 LINES = 10
@@ -81,6 +81,8 @@ class Progress:
                 self.rejected += 1
                 self.storage_failed = self.storage_failed or notice.storage
                 self._show(lambda: self._say(f"frame {notice.frame + 1} taken again: {notice.reason}"))
+            case Warned():
+                self._show(lambda: self._say(notice.message))
             case Closed():
                 self.closed = notice
             case Changed():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
-from drivers.base import Camera, CameraTimeout, Exposure, FrameData
+from drivers.base import BurstCamera, BurstFrame, Camera, CameraTimeout, DriverError, Exposure, FrameData
 from drivers.clock import Clock
 from rigd.workers import Worker
 
@@ -17,6 +17,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 LET_GO_S = 3.0
 """How long a cancelled driver may take to come back before its thread is abandoned."""
+
+BURST_FRAME_S = 0.1
+"""How long a frame of a burst may take to come in, beyond its exposure."""
 
 ROUND_S = 0.02
 """Beyond exposure and overhead, before a camera is asked for a picture again."""
@@ -80,6 +83,23 @@ class CameraControl:
         """A picture's data. Raises `CameraTimeout` after the deadline; the camera has been restarted by then."""
         async with self._turn:
             return await self._within(self.transfer_timeout_s, self.camera.fetch, exposure)
+
+    async def burst(
+        self, frames: int, rate_hz: float, not_before_s: float, position_um: float
+    ) -> Sequence[BurstFrame]:
+        """A burst. Raises `CameraTimeout` as `expose` does, `DriverError` of a camera that gives none."""
+        camera = self.camera
+        if not isinstance(camera, BurstCamera):
+            raise DriverError(camera.capabilities.name, "gives no bursts of small frames")
+        ahead_s = max(0.0, not_before_s - self._clock.now())
+        limit_s = ahead_s + frames * (1 / rate_hz + BURST_FRAME_S) + self.exposure_timeout_s
+        async with self._turn:
+            await self.open()
+            self._exposing = True
+            try:
+                return await self._within(limit_s, camera.burst, frames, rate_hz, not_before_s, position_um)
+            finally:
+                self._exposing = False
 
     def give_up_exposure(self) -> None:
         """End a running exposure, or one that waits for a transfer to end; transfers go on. Returns at once."""

@@ -57,7 +57,7 @@ class Controller:
     ) -> None:
         self.state = state
         self.hands = hands
-        hands.tell = self._hand_out
+        hands.tell = hands.still.tell = self._hand_out
         self._on_progress = on_progress
         self._progress_s = progress_s
         self._queue: asyncio.Queue[_Asked] = asyncio.Queue()

@@ -6,21 +6,22 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from drivers.base import Exposure, NoResponse
+from drivers.base import Exposure, FrameData, NoResponse
 from drivers.clock import Clock
 from rigd.config.model import Checks
 from rigd.control.camera import CameraControl
 from rigd.control.lamp import Lamp
-from rigd.control.notices import Accepted, Closed, Notice, Opened, Rejected
+from rigd.control.notices import Accepted, Closed, Notice, Rejected
 from rigd.control.pipeline import Pipeline
 from rigd.control.rail import RailControl
+from rigd.control.sessions import complete, opened
+from rigd.control.still import StillControl
 from rigd.control.testshot import ShotFailed, TestShooting
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
 from rigd.machine.kinds import Event
 from rigd.pictures import Decoder
 from rigd.preview import Results
-from rigd.session import Session
 from rigd.workers import Worker
 
 OPEN_LIMIT_S = 300.0
@@ -34,7 +35,7 @@ class Hands:
 
     Args:
         rail, camera, lamp: what the effects act on.
-        settle_s: the settle after each move.
+        still: says how long each frame settles.
         jog_speed_um_per_s: of jogs.
         store: the worker for slow files.
         clock: of all evidence.
@@ -46,7 +47,7 @@ class Hands:
         rail: RailControl,
         camera: CameraControl,
         lamp: Lamp,
-        settle_s: float,
+        still: StillControl,
         jog_speed_um_per_s: float,
         store: Worker,
         clock: Clock,
@@ -62,8 +63,8 @@ class Hands:
         self.rail = rail
         self.camera = camera
         self.lamp = lamp
-        self.settle_s = settle_s
-        """The settle after each move."""
+        self.still = still
+        """How long each frame settles, and whether it was still."""
         self._jog_speed_um_per_s = jog_speed_um_per_s
         self.store = store
         self._clock = clock
@@ -84,7 +85,8 @@ class Hands:
             case fx.Refuse():
                 return None
             case fx.ProcessFrame():
-                return self._process(effect, self._exposures.pop(effect.exposure))
+                probe = self.still.probe(effect.exposure)
+                return self._process(effect, self._exposures.pop(effect.exposure), probe)
             case fx.RejectFrame():
                 self._exposures.pop(effect.exposure, None)
                 return self._reject(effect)
@@ -93,6 +95,7 @@ class Hands:
                 return self._expose(effect)
             case fx.StopRail() | fx.HaltRail():
                 self.rail.give_up(halting=isinstance(effect, fx.HaltRail))
+                self.still.give_up()
                 self.camera.give_up_exposure()
                 if self.shooting is not None:
                     self.shooting.give_up()
@@ -131,6 +134,7 @@ class Hands:
                 status = await self.rail.open()
                 await self.camera.open()
                 await self.lamp.open()
+                await self.still.opened()
         except TimeoutError:
             if not opening.expired():
                 raise
@@ -139,6 +143,7 @@ class Hands:
 
     async def _home(self, effect: fx.StartHoming, ticket: int) -> Event:
         position = await self.rail.home(ticket)
+        self.still.jolted()
         if self.pipeline is not None:
             self._home_error = error = self.rail.home_error
             await self.store.run(self.pipeline.session.note, "homed", error_microsteps=error)
@@ -146,14 +151,18 @@ class Hands:
 
     async def _move(self, effect: fx.MoveRail, ticket: int) -> Event:
         position, ended_s = await self.rail.move(effect.target, ticket)
+        self.still.moved(self.rail.travelled, ended_s)
         return ev.MotionEnded(effect.serial, position, ended_s)
 
     async def _jog(self, effect: fx.JogRail, ticket: int) -> Event:
         position, ended_s = await self.rail.jog(effect.distance, self._jog_speed_um_per_s, ticket)
+        self.still.jolted()
         return ev.MotionEnded(effect.serial, position, ended_s)
 
     async def _stop(self, effect: fx.StopRail) -> Event:
-        return ev.Stopped(effect.serial, await self.rail.stop())
+        position = await self.rail.stop()
+        self.still.jolted()
+        return ev.Stopped(effect.serial, position)
 
     async def halt(self) -> None:
         """Stop the rail at once."""
@@ -164,9 +173,10 @@ class Hands:
         return ev.Released(effect.serial)
 
     async def _settle(self, effect: fx.WaitSettled) -> Event:
-        settled_s = effect.moved_s + self.settle_s
+        wait = self.still.wait(effect)
+        settled_s = effect.moved_s + wait.settle_s
         await asyncio.sleep(max(0.0, settled_s - self._clock.now()))
-        return ev.Settled(effect.serial, settled_s)
+        return ev.Settled(effect.serial, settled_s, wait)
 
     async def _test_shot(self, effect: fx.TakeTestShot, shooting: TestShooting | None) -> Event:
         if shooting is None or shooting.picture.done():
@@ -182,7 +192,7 @@ class Hands:
             decoder=decoder,
             checks=checks,
             store=self.store,
-            settle_s=self.settle_s,
+            settle_s=self.still.shot_s(),
             clock=self._clock,
         )
 
@@ -194,12 +204,21 @@ class Hands:
             await asyncio.sleep(effect.retry * self.camera.round_s)
         position_um = effect.position * self.rail.rail.capabilities.microstep_um
         exposure = await self.camera.expose(effect.not_before_s, position_um)
+        exposure = await self.still.audited(effect, exposure, position_um)
         self._exposures[effect.serial] = exposure
         return ev.ShutterClosed(effect.serial, exposure.start_s, exposure.end_s, exposure.sequence)
 
-    async def _process(self, effect: fx.ProcessFrame, exposure: Exposure) -> Event:
-        assert self.pipeline is not None
-        decision = await self.pipeline.process(effect, exposure)
+    async def _process(self, effect: fx.ProcessFrame, exposure: Exposure, probe: FrameData | None) -> Event:
+        pipeline = self.pipeline
+        assert pipeline is not None
+        decision = await pipeline.process(effect, exposure, probe)
+        await self.still.looked(
+            pipeline.session,
+            effect.frame,
+            accepted=decision.accepted,
+            suspected=decision.suspected,
+            kept=decision.kept,
+        )
         if decision.record is not None:
             self.tell(Accepted(decision.record))
         if not decision.accepted:
@@ -220,9 +239,10 @@ class Hands:
             async with self._leaving:
                 self.pipeline = await open_pipeline()
             await self.lamp.on(self.pipeline)
+            self.tell(opened(self.pipeline.session))
+            await self.still.begin(self.pipeline.session)
         finally:
             begun.set()
-        self.tell(opened(self.pipeline.session))
         return ev.SessionReady(effect.serial)
 
     async def _note_session(self, effect: fx.NoteSession) -> None:
@@ -234,7 +254,12 @@ class Hands:
         async with self._leaving:
             if self.pipeline is not None:
                 self.results = await complete(
-                    self.pipeline, self.store, effect.outcome, effect.why, self._home_error
+                    self.pipeline,
+                    self.store,
+                    effect.outcome,
+                    effect.why,
+                    home_error=self._home_error,
+                    warnings=self.still.warnings,
                 )
                 await self._leave(effect.outcome, effect.why)
         return ev.SessionClosed(effect.serial)
@@ -262,26 +287,3 @@ class Hands:
                 pipeline.session.close()
                 session_id = pipeline.session.id
                 self.tell(Closed(outcome, why, self.results, self._home_error, session_id=session_id))
-
-
-def opened(session: Session) -> Opened:
-    """The notice that a session is open."""
-    manifest = session.manifest
-    return Opened(
-        session.id,
-        manifest["name"],
-        session.path,
-        session.plan.frames,
-        len(session.frames),
-        manifest["created"],
-    )
-
-
-async def complete(
-    pipeline: Pipeline, store: Worker, outcome: str, why: str, home_error: int | None
-) -> Results | None:
-    """Write the results and finish the session. Raises OSError, and the session can be resumed."""
-    results = await pipeline.finish()
-    summary = {"why": why, "home_error_microsteps": home_error, "coverage": results.text if results else ""}
-    await store.run(pipeline.session.finish, outcome, summary)
-    return results

@@ -71,5 +71,16 @@ class Merged:
     frames: int
 
 
-Notice = Changed | Opened | Accepted | Rejected | Closed | Merged
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something is not as it should be, and the stack goes on."""
+
+    code: str
+    """`motion`, `settle`, `settle_drift`."""
+    message: str
+    """In words, with what to do."""
+    session_id: str = ""
+
+
+Notice = Changed | Opened | Accepted | Rejected | Closed | Merged | Warned
 Listener = Callable[[Notice], None]

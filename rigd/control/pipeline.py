@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from drivers.base import CameraSettings, DriverError, Exposure, FrameData
 from drivers.clock import Clock
@@ -23,6 +24,8 @@ from rigd.preview import Preview, Results
 from rigd.session import FrameRecord, Session
 from rigd.session.files import sha256
 from rigd.session.store import frame_name
+from rigd.settling import Wait
+from rigd.vibration.shake import Seen, ShakeWatch
 from rigd.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -36,6 +39,10 @@ class Decision:
     reason: str = ""
     retake: bool = True
     record: FrameRecord | None = None
+    suspected: bool = False
+    """It was refused because it looks shaken."""
+    kept: float | None = None
+    """An earlier picture of this frame was shaken in truth, and had this share of its fine detail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class Arrived:
     settings: CameraSettings
     data_s: float
     """When they were here, on the monotonic clock."""
+    probe: FrameData | None = None
+    """Another picture of the same place."""
 
 
 class Pipeline:
@@ -59,6 +68,7 @@ class Pipeline:
         checks: what they must pass.
         store: the worker that looks and stores; `stacker`: the worker that merges.
         clock: of all evidence.
+        watched: whether pictures are looked at for shake.
         on_merged: called on the loop with the number of frames in the preview, when there is one more.
     """
 
@@ -73,6 +83,7 @@ class Pipeline:
         store: Worker,
         stacker: Worker,
         clock: Clock,
+        watched: bool = False,
         on_merged: Callable[[int], None] = lambda _frames: None,
     ) -> None:
         self.session = session
@@ -87,23 +98,29 @@ class Pipeline:
         self._known = {record.sha256: frame for frame, record in session.frames.items()}
         self._sharpness = {frame: record.metrics.get("sharpness") for frame, record in session.frames.items()}
         self._refused: dict[int, float] = {}
+        self._shakes = ShakeWatch() if watched else None
         self._merging: set[asyncio.Task[None]] = set()
         self._processing = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def process(self, effect: ProcessFrame, exposure: Exposure) -> Decision:
-        """Fetch a picture and decide on it. Accepted ones are on disk when this returns, and on their way into the preview."""
+    async def process(
+        self, effect: ProcessFrame, exposure: Exposure, probe: FrameData | None = None
+    ) -> Decision:
+        """Fetch a picture and decide on it. Accepted ones are on disk when this returns, and on their way into the preview.
+
+        `probe` is another picture of the same place, taken before this one when the rig may have been less still.
+        """
         self._processing += 1
         self._idle.clear()
         try:
-            return await self._process(effect, exposure)
+            return await self._process(effect, exposure, probe)
         finally:
             self._processing -= 1
             if self._processing == 0:
                 self._idle.set()
 
-    async def _process(self, effect: ProcessFrame, exposure: Exposure) -> Decision:
+    async def _process(self, effect: ProcessFrame, exposure: Exposure, probe: FrameData | None) -> Decision:
         try:
             data = await self._camera.fetch(exposure)
         except DriverError as error:
@@ -111,7 +128,7 @@ class Pipeline:
         data_s = self._clock.now()
         if effect.comparison:
             return await self._store.run(self._compare, effect, exposure.settings, data)
-        arrived = Arrived(data, exposure.settings, data_s)
+        arrived = Arrived(data, exposure.settings, data_s, probe)
         decision, image = await self._store.run(self._take_in, effect, arrived)
         if decision.accepted:
             self._merge_later(effect.frame, image)
@@ -158,12 +175,16 @@ class Pipeline:
         look = self._decoder.look(data.payload, data.suffix)
         sharpness = look.metrics.get("sharpness")
         measured = judge.Measured(digest, arrived.settings, look.metrics.get("p99"), sharpness, look.damage)
-        reason = judge.verdict(measured, self._expected(effect.frame))
-        if reason is not None:
+        expected = self._expected(effect.frame)
+        reason = judge.verdict(measured, expected)
+        soft = reason is not None and reason == judge.too_soft(measured, expected)
+        seen = self._shake_seen(effect, look, arrived.probe, refused=reason is not None, soft=soft)
+        if reason is not None or seen.reason is not None:
             if look.damage is None and sharpness is not None:
                 self._refused[effect.frame] = sharpness
-            return self._refuse(effect, reason), None
-        record = self._record(effect, arrived, digest, look)
+            refused = self._refuse(effect, reason or seen.reason or "")
+            return replace(refused, suspected=soft or seen.reason is not None), None
+        record = self._record(effect, arrived, digest, look, seen.note)
         try:
             self.session.accept(record, data.payload)
         except OSError as error:
@@ -172,11 +193,23 @@ class Pipeline:
         self._known[digest] = effect.frame
         self._sharpness[effect.frame] = sharpness
         self._refused.pop(effect.frame, None)
-        return Decision(True, record=record), look.image
+        return Decision(True, record=record, kept=seen.kept), look.image
 
-    def _record(self, effect: ProcessFrame, arrived: Arrived, digest: str, look: Look) -> FrameRecord:
+    def _shake_seen(
+        self, effect: ProcessFrame, look: Look, probe: FrameData | None, *, refused: bool, soft: bool
+    ) -> Seen:
+        if self._shakes is None or look.image is None or (refused and not soft):
+            return Seen()
+        before = None if probe is None else self._decoder.look(probe.payload, probe.suffix).image
+        return self._shakes.look(effect.frame, look.image, before, soft=soft)
+
+    def _record(
+        self, effect: ProcessFrame, arrived: Arrived, digest: str, look: Look, note: str
+    ) -> FrameRecord:
         plan, evidence = self.session.plan, effect.evidence
         softer = self._refused.get(effect.frame)
+        if not note and softer is not None:
+            note = "softer than its neighbours, and so again when taken again"
         return FrameRecord(
             frame=effect.frame,
             file=frame_name(effect.frame, arrived.data.suffix),
@@ -194,7 +227,8 @@ class Pipeline:
             retry=effect.retry,
             settings={key: value for key, value in asdict(arrived.settings).items() if value is not None},
             metrics=look.metrics,
-            note="" if softer is None else "softer than its neighbours, and so again when taken again",
+            note=note,
+            settle={} if evidence.wait is None else rounded(evidence.wait),
         )
 
     def _expected(self, frame: int) -> judge.Expected:
@@ -258,4 +292,13 @@ def _times(effect: ProcessFrame | RejectFrame) -> dict[str, float | int]:
         "start_s": evidence.start_s,
         "end_s": evidence.end_s,
         "sequence": evidence.sequence,
+    }
+
+
+def rounded(wait: Wait) -> dict[str, Any]:
+    """A settle and its reason, for a record."""
+    return {
+        key: round(value, 6) if isinstance(value, float) else value
+        for key, value in asdict(wait).items()
+        if value is not None
     }

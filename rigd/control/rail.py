@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import ParamSpec
 
-from drivers.base import DriverError, NoResponse, Rail, RailStatus
+from drivers.base import DriverError, NoResponse, Rail, RailStatus, Shaping, ShapingRail
 from drivers.clock import Clock
 from rigd.workers import Worker
 
@@ -68,6 +68,8 @@ class RailControl:
         """The newest that was heard of it, also while it moves; None before the first word."""
         self.home_error: int | None = None
         """Microsteps between where home was expected and where the last homing found it."""
+        self.travelled = 0
+        """Microsteps of the last move that was begun, signed."""
 
     async def open(self) -> RailStatus:
         """Open the driver where it does not answer already; the status it has then."""
@@ -102,7 +104,7 @@ class RailControl:
     async def move(self, target: int, ticket: int) -> tuple[int | None, float]:
         """Move, and wait for the end of motion: position and time. Raises `DriverError`, `RailAlarm` or `GivenUp`."""
         before = await self.poll()
-        distance = target - (before.position or 0)
+        self.travelled = distance = target - (before.position or 0)
         expected_s = await self._worker.run(self.rail.move_time_s, distance)
         started_s = self._clock.now()
         await self._begin(ticket, self.rail.start_move, target)
@@ -131,6 +133,13 @@ class RailControl:
         """Stop at once. After `give_up`."""
         self._halts += 1
         await self._overtake(self.rail.halt)
+
+    async def shape(self, shaping: Shaping) -> None:
+        """Shape moves from the next one on. Raises `DriverError`, also where the rail cannot."""
+        rail = self.rail
+        if not isinstance(rail, ShapingRail):
+            raise DriverError(rail.capabilities.name, "this rail cannot shape its moves")
+        await self._worker.run(rail.shape_moves, shaping)
 
     async def release(self) -> None:
         """Switch the motor off."""

@@ -133,6 +133,17 @@ class LeaseChanged(Event):
     """What that did to a session under way: `continue`, `pause`, `stop`."""
 
 
+class Warned(Event):
+    """Something is not as it should be, and the stack goes on."""
+
+    event_type: Literal["warning"] = "warning"
+    session: str
+    code: str
+    """`motion`: moves are not shaped as they should be; `settle`: what the settle needs is not known; `settle_drift`: the rig rings
+    otherwise than is known."""
+    message: str
+
+
 EVENTS: dict[str, type[Event]] = {
     str(model.model_fields["event_type"].default): model
     for model in (
@@ -148,6 +159,7 @@ EVENTS: dict[str, type[Event]] = {
         FaultCleared,
         EStopped,
         LeaseChanged,
+        Warned,
     )
 }
 """Every kind of event."""

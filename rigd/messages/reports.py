@@ -141,7 +141,7 @@ class Settings(Outward):
     profile: str | None = None
     jog_um: float
     changed: list[str] = []
-    """Those that differ from the config; kept over a restart."""
+    """Those that were changed and differ from the config now; kept over a restart."""
 
 
 # ------------------------------------------------------------------------------------------------------------ retained
@@ -332,6 +332,12 @@ class Frame(Outward):
     end_s: float
     settle_s: float
     """How long the rig really stood still before the exposure."""
+    settle_asked_s: float | None = None
+    """How long it was to stand still at least."""
+    settle_code: str = ""
+    """Why: `fixed`, `model`, `measured`, `cap` (more was needed than may be), `fallback` (what was needed was not known)."""
+    settle_why: str = ""
+    """The same in words, with the figures."""
     retry: int = 0
     verdict: str = "accepted"
     metrics: dict[str, float] = {}

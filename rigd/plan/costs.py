@@ -25,6 +25,8 @@ class Costs:
     """Preview, depth map and journal."""
     results_bytes: int = 0
     """The fused picture and what is made with it."""
+    once_s: float = 0.0
+    """Of the whole stack: pictures that are taken twice, to be held against each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def predict(plan: Plan, costs: Costs, start: int | None = None) -> Prediction:
     motion_s = lead_in + sum(moves)
     settle_s = sum(settles)
     exposure_s = plan.frames * costs.exposure_s
-    waiting_s = plan.frames * costs.camera_overhead_s + stalls
+    waiting_s = plan.frames * costs.camera_overhead_s + stalls + costs.once_s
     return Prediction(
         seconds=motion_s + settle_s + exposure_s + waiting_s,
         motion_s=motion_s,

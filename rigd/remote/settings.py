@@ -80,14 +80,23 @@ class LiveSettings:
             **{name: value for name, value in values.items() if value is not None and name != "steps"},
             profile=self._changed.get("profile"),
             jog_um=self.jog_um,
-            changed=list(self._changed),
+            changed=self._different(values),
         )
+
+    def _different(self, in_force: Layer) -> list[str]:
+        """Names of the changes that make a difference to what the config says by itself."""
+        config = {**self._layers({})[0], "profile": None, "jog_um": self._jog_default_um}
+        now = {**in_force, "profile": self._changed.get("profile"), "jog_um": self.jog_um}
+        return [name for name in self._changed if now[name] != config[name]]
 
     @property
     def jog_um(self) -> float:
         """How far a press of a jog button goes."""
-        default = min(JOG_UM, self._base.jog.max_distance_um)
-        return float(self._changed.get("jog_um", default))
+        return float(self._changed.get("jog_um", self._jog_default_um))
+
+    @property
+    def _jog_default_um(self) -> float:
+        return min(JOG_UM, self._base.jog.max_distance_um)
 
     def config(self, extra: PlanParams | None = None) -> RigConfig:
         """The rig's config with plan, settle and capture as the settings say, and `extra` over them.
@@ -101,10 +110,15 @@ class LiveSettings:
         values = self._values(*layers)
         end, settle_s = values.pop("end"), values.pop("settle_s")
         base = self._base
+        # A wait that somebody asks for is the wait, whatever the config computes.
+        asked = any(
+            layer.get("settle_s") is not None for layer in (*self._layers(self._changed)[1:], *layers)
+        )
+        mode = "fixed" if asked else base.settle.mode
         return base.model_copy(
             update={
                 "plan": self._plan(values),
-                "settle": base.settle.model_copy(update={"fixed_s": settle_s}),
+                "settle": base.settle.model_copy(update={"fixed_s": settle_s, "mode": mode}),
                 "capture": base.capture.model_copy(update={"end": end}),
             }
         )

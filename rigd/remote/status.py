@@ -15,7 +15,7 @@ import rigd
 from drivers.clock import Clock
 from rigd.app import Rig
 from rigd.config import config_hash
-from rigd.control.notices import Accepted, Changed, Closed, Merged, Notice, Opened, Rejected
+from rigd.control.notices import Accepted, Changed, Closed, Merged, Notice, Opened, Rejected, Warned
 from rigd.control.testshot import TestPicture
 from rigd.health import HealthReader
 from rigd.machine import events as ev
@@ -171,6 +171,8 @@ class Status:
                 self._story.rejected(notice, self._standing.session)
             case Closed():
                 self._closed(notice)
+            case Warned():
+                self._story.warned(notice)
             case Merged():
                 self._merged()
 
@@ -206,7 +208,7 @@ class Status:
             expected = forecast(
                 state.stack,
                 state.position,
-                rig.config.settle.fixed_s,
+                rig.settle_s(state.stack.plan.step_um),
                 rig.parts.rail,
                 camera_capabilities(rig),
             )
@@ -254,6 +256,9 @@ class Status:
             start_s=record.start_s,
             end_s=record.end_s,
             settle_s=record.start_s - record.moved_s,
+            settle_asked_s=record.settle.get("settle_s"),
+            settle_code=record.settle.get("code", ""),
+            settle_why=record.settle.get("why", ""),
             retry=record.retry,
             metrics={name: value for name, value in record.metrics.items() if math.isfinite(value)},
             settings=dict(record.settings),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rigd.control.notices import Closed, Rejected
+from rigd.control.notices import Closed, Rejected, Warned
 from rigd.machine import events as ev
 from rigd.machine.kinds import Event
 from rigd.machine.state import Fault, Mode, Stack, State
@@ -63,6 +63,12 @@ class Story:
         if session is not None and notice.frame in self._retaken:
             self._retaken.discard(notice.frame)
             self._retried(session, notice.frame, notice.reason)
+
+    def warned(self, notice: Warned) -> None:
+        """Something is not as it should be."""
+        self._reporter.event(
+            events.Warned, session=notice.session_id, code=notice.code, message=notice.message
+        )
 
     def closed(self, notice: Closed, session: Underway) -> None:
         """A session was left."""

@@ -70,6 +70,9 @@ class FrameRecord:
     settings: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    settle: Mapping[str, Any] = field(default_factory=dict)
+    """How long it was to settle and why: `settle_s` as asked, `code`, `why`, `move_um`, and where it was computed `amplitude_um` and
+    `blur_um`. What it really got is `start_s` less `moved_s`."""
 
 
 class Session:

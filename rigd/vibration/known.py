@@ -46,12 +46,22 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something that stands in the way of knowing more, for whoever operates the rig."""
+
+    message: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.fix}"
+
+
+@dataclass(frozen=True, slots=True)
 class Knowledge:
     """What is known, and what stands in the way of knowing more."""
 
     known: Known | None
-    notes: tuple[str, ...] = ()
-    """In words, for whoever operates the rig."""
+    notes: tuple[Note, ...] = ()
 
 
 def knowledge(config: RigConfig, calibration: Calibration, camera_width_px: int) -> Knowledge:
@@ -59,26 +69,26 @@ def knowledge(config: RigConfig, calibration: Calibration, camera_width_px: int)
     settle, objective = config.settle, config.optics.objective
     px_um = config.optics.object_px_um(camera_width_px) or config.finish.um_per_px
     found = calibration.ring_down() if objective is None else calibration.ring_down(objective)
-    notes: list[str] = []
+    notes: list[Note] = []
     if found is None and settle.mode == "measured":
         others = sorted({one.objective for one in calibration.ring_downs})
         what = f"with the objective '{objective}', only with {', '.join(others)}" if others else "yet"
-        notes.append(
-            f"settle.mode is measured, and nothing has been measured {what}: run `rigd calibrate settle`; until then frames "
-            f"settle for settle.fixed_s"
+        message = (
+            f"settle.mode is measured, and nothing has been measured {what}; frames settle for settle.fixed_s"
         )
+        notes.append(Note(message, "run `rigd calibrate settle`"))
     if settle.frequency_hz is not None and (found is None or settle.mode == "model"):
         return Knowledge(_guess(config, px_um), tuple(notes))
     if found is None:
         return Knowledge(None, tuple(notes))
     if found.damping <= 0:
-        notes.append(
-            f"the ring-down of {found.measured} has no damping: it is not used; run `rigd calibrate settle`"
-        )
+        message = f"the ring-down of {found.measured} has no damping and is not used"
+        notes.append(Note(message, "run `rigd calibrate settle`"))
         return Knowledge(None, tuple(notes))
     known = _measured(calibration, found, px_um or found.px_um or None, settle.coupling)
     if known.px_um is None and settle.mode != "fixed":
-        notes.append("how much a pixel sees is not known: give optics.magnification and sensor_width_mm")
+        message = "how much of the subject a pixel sees is not known; frames settle for settle.fixed_s"
+        notes.append(Note(message, "give optics.magnification and sensor_width_mm"))
     return Knowledge(known, tuple(notes))
 
 

@@ -19,6 +19,17 @@ from rigd.vibration.known import Known, knowledge
 
 ACCELERATION_STEPS = 4
 """A trapezoid changes its acceleration so often, and at worst every change adds its a/ω² to the ringing."""
+SURELY = 3.0
+"""A picture that others are held against is taken when even so many times the largest swing would have died away."""
+AUDITED_FIRST = 2
+"""The first frames of a run, one after the approach and one after a plain step, are held against a picture that is surely still."""
+
+
+def audited(settle: Settle, taken: int) -> bool:
+    """Whether a frame is held against a second picture, after so many frames of this run."""
+    if settle.mode == "fixed" or not settle.shake_check or settle.audit_every == 0:
+        return False
+    return taken < AUDITED_FIRST or taken % settle.audit_every == 1
 
 
 class Vibration:
@@ -103,13 +114,18 @@ class Vibration:
         ring, share = known.second
         return first, Swing(ring, share * first.amplitude_um)
 
+    def surely(self, settle: Settle, scale: float) -> tuple[Swing, ...]:
+        """More than any motion can have left, by what is known, and `scale` times that."""
+        factor = SURELY * max(1.0, scale)
+        return tuple(replace(one, amplitude_um=factor * one.amplitude_um) for one in self.jolt(settle))
+
     def wait(self, settle: Settle, present: Sequence[Swing], move_um: float) -> Wait:
         """The settle of a frame whose image swings like this when the motion ends."""
         if settle.mode == "fixed":
             return Wait(settle.fixed_s, "fixed", f"settle.fixed_s is {settle.fixed_s:g} s", move_um)
         known = self._usable(settle)
         if known is None:
-            why = "; ".join(self.notes) or "how the rig rings is not known"
+            why = "; ".join(map(str, self.notes)) or "how the rig rings is not known"
             return Wait(settle.fixed_s, "fallback", f"settle.fixed_s: {why}", move_um)
         assert known.px_um is not None
         return wait_after(

@@ -79,3 +79,65 @@ def looks_shaken(one: Detail, neighbour: Detail) -> str | None:
     if least >= NEIGHBOUR_KEPT or least >= NEIGHBOUR_ONE_SIDED * most:
         return None
     return f"{least:.0%} of its neighbour's fine detail in one direction, {most:.0%} across it: shaken"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look at one picture found."""
+
+    reason: str | None = None
+    """Why it should be taken again."""
+    kept: float | None = None
+    """An earlier picture of the same place was shaken: the share of this one's fine detail that it had."""
+    note: str = ""
+    """For the frame's record."""
+
+
+class ShakeWatch:
+    """Looks at the pictures of one stack, in the order in which they come in."""
+
+    def __init__(self) -> None:
+        self._accepted: dict[int, Detail] = {}
+        self._refused: dict[int, Detail] = {}
+
+    def look(
+        self,
+        frame: int,
+        image: npt.NDArray[np.uint8],
+        before: npt.NDArray[np.uint8] | None,
+        *,
+        soft: bool,
+    ) -> Seen:
+        """Look at a picture of a frame.
+
+        Args:
+            frame: which.
+            image: the picture, as it is decoded.
+            before: an earlier picture of the same place that was taken only to be held against this one.
+            soft: it is refused anyway, as less sharp than its neighbours.
+        """
+        found = detail(image)
+        earlier = self._refused.pop(frame, None)
+        if earlier is None and before is not None:
+            earlier = detail(before)
+        if soft:
+            self._refused[frame] = found
+            return Seen()
+        if earlier is not None:
+            self._accepted[frame] = found
+            kept_share = shaken_beside(earlier, found)
+            if kept_share is None:
+                return Seen(note="" if before is not None else "looked shaken, and is the same taken again")
+            return Seen(kept=kept_share, note="" if before is not None else "taken again: it was shaken")
+        reason = self._beside_neighbours(frame, found)
+        if reason is not None:
+            self._refused[frame] = found
+            return Seen(reason)
+        self._accepted[frame] = found
+        return Seen()
+
+    def _beside_neighbours(self, frame: int, found: Detail) -> str | None:
+        """Why it looks shaken beside each neighbour that there is; None where it does not, or there is none."""
+        around = [self._accepted[at] for at in (frame - 1, frame + 1) if at in self._accepted]
+        reasons = [looks_shaken(found, neighbour) for neighbour in around]
+        return reasons[0] if reasons and all(reasons) else None

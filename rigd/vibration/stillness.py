@@ -15,7 +15,7 @@ from drivers.base import Shaping
 from rigd.config.settle import Settle
 from rigd.settling import Swing, Wait
 from rigd.vibration.amplitude import TRAPEZOID
-from rigd.vibration.model import Vibration
+from rigd.vibration.model import Vibration, audited
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,6 @@ RECENT = 20
 """Frames over which shaken ones are counted."""
 DRIFTED = 2
 """So many shaken ones among them, and the rig is not as it was measured."""
-AUDITED_FIRST = 2
-"""The first frames of a run, one after the approach and one after a plain step, are held against a picture that is surely still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +142,18 @@ class Stillness:
         self._recent.clear()
         self._said = False
 
-    def audit_s(self, retry: int) -> float | None:
-        """How long after the last motion this frame's proof is taken, or None when it is none that is held against one.
+    def audit_at_s(self, retry: int) -> float | None:
+        """When the picture of this frame is surely still, if it is one that is taken twice; else None.
 
         By then the rig would be still even if its moves had no shape and swung farther than is known.
         """
-        first, self._exposed = self._exposed, self._exposed + 1
-        every = self.settle.audit_every
-        due = self._again or first < AUDITED_FIRST or (every > 0 and first % every == 1)
-        if not self.watched or every == 0 or retry or not due or not self._swings:
+        taken, self._exposed = self._exposed, self._exposed + 1
+        due = audited(self.settle, taken) or (self._again and self.watched)
+        present = self.vibration.surely(self.settle, self.scale)
+        if retry or not due or not present:
             return None
         self._again = False
-        plain = self.vibration.jolt(self.settle)
-        scale = TOLD * max(1.0, self.scale)
-        present = tuple(replace(one, amplitude_um=scale * one.amplitude_um) for one in plain)
-        return self.vibration.wait(self.settle, present, 0.0).settle_s
+        return self._ended_s + self.vibration.wait(self.settle, present, 0.0).settle_s
 
     # -------------------------------------------------------------------------------------------------------------- shake
 

@@ -139,6 +139,7 @@ EVENTS: tuple[events.Event, ...] = (
     events.FaultCleared(**STAMP),
     events.EStopped(**STAMP, why="switch"),
     events.LeaseChanged(**STAMP, change="taken", holder="me"),
+    events.Warned(**STAMP, session="s-1", code="settle_drift", message="it rings longer"),
 )
 SAID: tuple[base.Outward, ...] = (
     INFO, BIRTH, *STATES, *HEALTHS, *SETTINGS, FRAME, SUMMARY, META, OK, REFUSED, *EVENTS,

@@ -478,7 +478,7 @@ def test_settings_do_not_change_under_a_stack(tmp_path):
 
     ran = capture(config, during)
     assert ran.seen.closed.outcome == "complete"
-    assert ran.rig.controller.hands.settle_s == 0.2
+    assert ran.rig.controller.hands.still.settle.fixed_s == 0.2
 
 
 def test_what_makes_it_another_rig_needs_a_new_start(tmp_path):
