@@ -75,6 +75,16 @@ def test_a_change_is_in_force_and_outlives_a_restart(bench):
     assert bench.changes == 1
 
 
+def test_what_is_set_to_what_the_config_says_is_not_told_as_a_change(bench):
+    same = {"near_um": 5000.0, "step_um": 100.0, "end": "return", "jog_um": 100.0, "margin_frames": 0}
+    bench.settings.change({**same, "settle_s": 0.3})
+    assert bench.settings.report().changed == ["settle_s"]
+    assert bench.again().report().changed == ["settle_s"]
+    bench.settings.change({"profile": "fine", "step_um": 100.0})
+    report = bench.settings.report()
+    assert (report.step_um, report.changed) == (100, ["profile"])
+
+
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_reset_it_is_as_the_config_says_again(bench, nothing):
     bench.settings.change({"step_um": 50.0, "end": "stay"})
