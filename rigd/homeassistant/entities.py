@@ -24,6 +24,7 @@ BROKEN = ("fault", "estopped")
 ENDS = ("park", "return", "release", "stay")
 LONGEST_STATE = 255
 """Characters that Home Assistant takes as a state."""
+_FAULT = "{{ (value_json.fault or {}) | tojson }}"
 
 
 def buttons(info: Info, *, motion: bool) -> dict[str, Entity]:
@@ -205,6 +206,8 @@ def sensors() -> dict[str, Entity]:
             **measured,
             **diagnostic,
         ),
+        "fault": _while_faulty("Fault", "message", icon="mdi:alert-octagon-outline"),
+        "next_step": _while_faulty("Next step", "next_step", icon="mdi:hand-pointing-right"),
         "last_error": _sensor(
             "Last error",
             f"(value_json.last_error or 'none')[:{LONGEST_STATE}]",
@@ -212,6 +215,17 @@ def sensors() -> dict[str, Entity]:
             **diagnostic,
         ),
     }
+
+
+def _while_faulty(name: str, what: str, **more: Any) -> Entity:
+    # Apart from the last error, which any refused button overwrites while the fault still lasts. Whole in the attributes.
+    return _sensor(
+        name,
+        f"(value_json.fault.{what} if value_json.fault else 'none')[:{LONGEST_STATE}]",
+        json_attributes_topic=topics.STATE,
+        json_attributes_template=_FAULT,
+        **more,
+    )
 
 
 def _sensor(name: str, expression: str, topic: str = topics.STATE, **more: Any) -> Entity:
@@ -235,7 +249,7 @@ def binary_sensors() -> dict[str, Entity]:
             f"value_json.fault or value_json.mode in {list(BROKEN)}",
             device_class="problem",
             json_attributes_topic=topics.STATE,
-            json_attributes_template="{{ (value_json.fault or {}) | tojson }}",
+            json_attributes_template=_FAULT,
         ),
         "undervoltage": {
             "p": "binary_sensor",

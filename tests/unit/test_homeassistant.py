@@ -36,7 +36,7 @@ WANTED = {
     "select": {"profile", "end_action"},
     "sensor": {
         "mode", "position", "near", "far", "progress", "frame", "time_left", "last_settle", "temperature",
-        "disk_free", "last_error",
+        "disk_free", "fault", "next_step", "last_error",
     },
     "binary_sensor": {"homed", "running", "problem", "undervoltage", "camera_connected"},
     "image": {"preview"},
@@ -211,8 +211,12 @@ def test_what_is_known_is_shown_and_what_is_not_is_unknown():
     assert shown("running", said.FAULT) == shown("camera_connected", said.FAULT) == "OFF"
     assert shown("problem", said.FAULT) == shown("problem", said.ESTOPPED) == "ON"
     assert shown("problem", said.CAPTURING) == "OFF"
-    attributes = json.loads(rendered(ENTITIES["problem"]["json_attributes_template"], said.FAULT))
-    assert attributes["next_step"] == "look at it"
+    for entity in ("problem", "fault", "next_step"):
+        attributes = json.loads(rendered(ENTITIES[entity]["json_attributes_template"], said.FAULT))
+        assert attributes["next_step"] == "look at it"
+    assert shown("next_step", said.FAULT) == "look at it"
+    assert shown("fault", said.FAULT) == said.FAULT.fault.message[:255]
+    assert shown("fault", said.CAPTURING) == shown("next_step", said.CAPTURING) == "none"
     assert json.loads(shown("version", said.BIRTH)) == {
         "installed_version": "0.1.0",
         "latest_version": "0.1.0",

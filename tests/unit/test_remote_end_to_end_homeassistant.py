@@ -193,10 +193,10 @@ def test_every_button_does_something_sensible(tmp_path):
         if rig.state.mode is Mode.UNHOMED:
             home.press("Home")
         await rig.reached(Mode.IDLE)
-        await rig.rig.goto(5000)
-        home.ear.say("set/near_um", "5000")
-        home.ear.say("set/far_um", "5300")
-        await home.ear.until(lambda: [home.reads("Near end"), home.reads("Far end")] == ["5000.0", "5300.0"])
+        await rig.rig.goto(5100)
+        home.ear.say("set/near_um", "5100")
+        home.ear.say("set/far_um", "5400")
+        await home.ear.until(lambda: [home.reads("Near end"), home.reads("Far end")] == ["5100.0", "5400.0"])
 
     over(main, tmp_path, MOTION)
 
@@ -308,3 +308,21 @@ def test_a_rig_that_is_not_to_be_announced_is_removed(tmp_path):
 
     with mosquitto(tmp_path) as broker:
         going(main(broker.port))
+
+
+def test_a_fault_and_what_to_do_about_it_stay_while_buttons_are_refused(tmp_path):
+    async def main(rig, home) -> None:
+        assert (home.reads("Fault"), home.reads("Next step")) == ("none", "none")
+        home.press("Home")
+        await home.shows("Mode", "fault")
+        fault, step = rig.state.fault.message, rig.state.fault.next_step
+        await home.shows("Fault", fault)
+        assert (home.reads("Next step"), home.reads("Problem")) == (step, "ON")
+        home.press("Start")
+        await home.ear.until(lambda: "session.start" in (home.reads("Last error") or ""))
+        assert (home.reads("Fault"), home.reads("Next step")) == (fault, step)
+        home.press("Clear fault")
+        await home.shows("Fault", "none")
+        assert home.reads("Next step") == "none"
+
+    over(main, tmp_path, MOTION, "rail.faults.home_switch_broken=true")
