@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from drivers.base import Entry
 
-NOT_YET = "this release declares its options and checks configs, but cannot drive it yet"
-
-
-def _declared(kind: str, name: str, options: str, summary: str) -> Entry:
-    return Entry(kind, name, f"drivers.declared:{options}", None, summary, NOT_YET)
-
-
 _SIM = "drivers.sim.options"
 _GPIO = "drivers.gpio"
+_PICAMERA2 = "drivers.picamera2"
 
 ENTRIES: tuple[Entry, ...] = (
     Entry("rail", "sim", f"{_SIM}:SimRailOptions", "drivers.sim.rail:SimRail", "simulated rail with physics"),
@@ -60,7 +54,20 @@ ENTRIES: tuple[Entry, ...] = (
         "drivers.stepdir.rail:StepDirRail",
         "stepper driver on the Pi's own pins",
     ),
-    _declared("camera", "picamera2", "Picamera2Options", "Raspberry Pi camera"),
+    Entry(
+        "camera",
+        "picamera2",
+        f"{_PICAMERA2}.options:Picamera2Options",
+        f"{_PICAMERA2}.camera:Picamera2Camera",
+        "Raspberry Pi camera",
+    ),
+    Entry(
+        "rail",
+        "lens",
+        f"{_PICAMERA2}.options:LensOptions",
+        f"{_PICAMERA2}.lens:LensRail",
+        "focus of a Raspberry Pi camera, instead of a rail",
+    ),
     Entry(
         "camera",
         "gphoto2",

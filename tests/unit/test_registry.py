@@ -21,10 +21,10 @@ from drivers.base import (
     UnknownDriver,
 )
 from drivers.clock import VirtualClock
-from drivers.declared import Picamera2Options
 from drivers.gphoto2.options import Gphoto2Options
 from drivers.gpio.options import GpioLightOptions, GpioSwitchOptions, ReleaseOptions
 from drivers.grbl.options import GrblOptions
+from drivers.picamera2.options import LensOptions, Picamera2Options
 from drivers.registry import Context
 from drivers.replay import ReplayOptions
 from drivers.sim.options import SimCameraOptions, SimRailOptions
@@ -38,6 +38,7 @@ EXAMPLES = {
         step_pin=17, dir_pin=27, home_pin=22, screw_pitch_um=1000, travel_um=50_000
     ),
     ("motor", "tmc2209"): Tmc2209Options(port="/dev/serial0", run_ma=800),
+    ("rail", "lens"): LensOptions(),
     ("camera", "sim"): SimCameraOptions(),
     ("camera", "replay"): ReplayOptions(folder=Path("photos")),
     ("camera", "picamera2"): Picamera2Options(),

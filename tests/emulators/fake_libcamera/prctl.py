@@ -1,0 +1,1 @@
+"""picamera2 imports it for its video encoders."""
