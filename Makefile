@@ -41,8 +41,8 @@ soak: $(STAMP) ## the long run: 200 kills
 	@requirements/make-tools
 	@$(BIN)/python -m pytest tests -m soak -o timeout=7200
 
-hil: $(STAMP) ## the contracts on a bench; without one, on the simulated bench
-	@$(BIN)/python -m pytest hil
+hil: $(STAMP) ## contracts and measurements on a bench (RIG=bench.yaml COMPARE=report.json); by default on the simulated one
+	@RIGD_BENCH="$(RIG)" RIGD_BENCH_COMPARE="$(COMPARE)" $(BIN)/python -m pytest hil -o timeout=36000
 
 docs: $(STAMP) ## write the documents that are made from the code
 	@$(BIN)/python -m tests.make_docs

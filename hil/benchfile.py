@@ -222,6 +222,12 @@ def read(path: Path, numbers: Sequence[str] = ()) -> tuple[BenchFile, RigConfig]
         if not equals:
             raise BenchError(f"{text!r}: write name=value")
         found[name.strip()] = yaml.safe_load(value)
+    switch = (data.get("features") or {}).get("power_switch")
+    if isinstance(switch, dict):
+        # YAML takes a bare on and off for true and false.
+        data["features"]["power_switch"] = {
+            {True: "on", False: "off"}.get(key, key): value for key, value in switch.items()
+        }
     features = {
         name: {} if one is True else one
         for name, one in (data.get("features") or {}).items()
