@@ -82,7 +82,7 @@ def capture(options: argparse.Namespace) -> int:
         name = (options.name or config.rig.id).encode("utf-8", "replace").decode()
         return await rig.start(name, planned.plan)
 
-    with _alone(config):
+    with alone(config):
         outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
     outcome.finished = finished_after(outcome, config, quiet=options.json)
     report(outcome, as_json=options.json)
@@ -100,7 +100,7 @@ def resume(options: argparse.Namespace) -> int:
         await rig.home()
         return await rig.resume(path)
 
-    with _alone(config):
+    with alone(config):
         outcome = run(capture_with(config, clock, begin, quiet=options.json), clock)
     outcome.finished = finished_after(outcome, config, quiet=options.json)
     report(outcome, as_json=options.json)
@@ -125,7 +125,7 @@ def _real_parts(config: RigConfig) -> list[str]:
     return sorted({section.driver for section in sections if section is not None} - SIMULATED)
 
 
-def _alone(config: RigConfig) -> AbstractContextManager[None]:
+def alone(config: RigConfig) -> AbstractContextManager[None]:
     """Nobody else has the rig's parts: a second one who opens a serial port resets the controller under the first."""
     return only_one(kept_in(config)) if _real_parts(config) else nullcontext()
 

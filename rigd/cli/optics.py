@@ -31,6 +31,9 @@ QUANTITIES = {
     "overhead": "s",
     "exposure": "s",
     "pitch": "mm",
+    "sweep_from": "um",
+    "sweep_to": "um",
+    "sweep_step": "um",
 }
 """Options that take a unit, and the one they have without."""
 

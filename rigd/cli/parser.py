@@ -15,6 +15,7 @@ import rigd
 from rigd.cli import optics_options
 from rigd.cli.exits import EPILOG, Exit
 from rigd.cli.failures import explained
+from rigd.cli.optics import quantity
 
 DESCRIPTION = """\
 Daemon and command line of a focus-stacking rig: moves the rail, waits until the rig is still, fires the camera,
@@ -72,6 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
         _finish,
         _plan,
         _optics,
+        _sweep,
         _check,
         _sessions,
         _firmware,
@@ -253,6 +255,31 @@ def _optics(commands: Any) -> None:
         examples=optics_options.EXAMPLES,
     )
     optics_options.add(parser, _command)
+
+
+def _sweep(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "sweep",
+        "sweep:sweep",
+        "find where the subject begins and ends, by small pictures along the rail",
+        more="Homes first. Proposes near, far and best focus; takes nothing over, keeps no picture.",
+        examples=(
+            "  rigd sweep --config config/simulated.yaml\n"
+            "  rigd sweep --config rig.yaml --from 8mm --to 16mm --step 200um\n"
+        ),
+    )
+    _config_options(parser)
+    for name, text in (
+        ("from", "rail position to begin at (default: the lower limit)"),
+        ("to", "and to end at (default: the upper limit)"),
+        ("step", "between pictures (default: a depth of field, at most 200 pictures)"),
+    ):
+        parser.add_argument(
+            f"--{name}", dest=f"{name}_um", type=quantity(f"sweep_{name}"), metavar="LENGTH", help=text
+        )
+    _time_option(parser)
+    _json_option(parser)
 
 
 def _check(commands: Any) -> None:
