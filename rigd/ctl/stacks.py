@@ -93,6 +93,7 @@ def _plan_text(found: PlanReport) -> str:
         f"  in focus    {near_far}, {beyond} beyond each end",
         f"  takes       {duration_text(found.seconds)} ({spent})",
         f"  disk        {bytes_text(found.bytes)} of {bytes_text(found.free_bytes)} free",
+        *(f"  warning     {one.message}: {one.fix}" for one in found.warnings),
     ]
     return "\n".join(lines)
 

@@ -87,6 +87,16 @@ class SessionList(Outward):
     """How many there are; the list may be shorter."""
 
 
+class PlanWarning(Outward):
+    """One thing to know about a plan that is allowed and perhaps not wanted."""
+
+    code: str
+    """Short and stable, for programs: `step_beyond_depth`, `diffraction_pixel`, ..."""
+    message: str
+    fix: str
+    """What to do about it, if it is not wanted."""
+
+
 class PlanReport(Outward):
     """What a stack would be."""
 
@@ -96,7 +106,9 @@ class PlanReport(Outward):
     first_um: float
     last_um: float
     step_um: float
-    """The even step."""
+    """The even step; where it changes on the way, the longest."""
+    depth_of_field_um: float | None = None
+    """Of one frame, where the rig's optics are known."""
     approach_um: float
     overshoot_um: float
     margin_frames: int
@@ -107,6 +119,10 @@ class PlanReport(Outward):
     waiting_s: float
     bytes: int
     free_bytes: int
+    reasons: list[str] = []
+    """Why it is so, in plain words."""
+    warnings: list[PlanWarning] = []
+    """What to know before it is taken."""
 
 
 class TestShot(Outward):

@@ -60,6 +60,7 @@ def _plan_report(planned: Planned) -> reports.PlanReport:
         first_um=made.um(made.positions[0]),
         last_um=made.um(made.positions[-1]),
         step_um=made.step_um,
+        depth_of_field_um=None if planned.setup is None else planned.setup.depth_of_field_um,
         approach_um=made.um(made.approach),
         overshoot_um=made.um(made.overshoot),
         margin_frames=made.margin_frames,
@@ -70,6 +71,10 @@ def _plan_report(planned: Planned) -> reports.PlanReport:
         waiting_s=round(predicted.waiting_s, 3),
         bytes=predicted.bytes,
         free_bytes=planned.free_bytes,
+        reasons=[reason.text for reason in planned.reasons],
+        warnings=[
+            reports.PlanWarning(code=one.code, message=one.message, fix=one.fix) for one in planned.warnings
+        ],
     )
 
 
