@@ -19,6 +19,8 @@ from drivers.sim.truth import World
 PORT = "sim camera"
 SAMPLES = 16
 """Points of the carriage's path during one exposure."""
+STILL_PX = 2e-4
+"""A burst is there to see small motions: less than in pictures is left out."""
 READ_OUT_SHARE = 0.9
 """Of the time between two frames that can be exposed at most."""
 LONGEST_BURST = 20_000

@@ -258,7 +258,13 @@ class SimCamera:
             track = Track(position_um, ring_um, moving=True)
             seed = self._seed("burst", capture * burst.LONGEST_BURST + number)
             return developed(
-                optics, self._burst_options, track, world.ring_coupling, brightness=brightness, seed=seed
+                optics,
+                self._burst_options,
+                track,
+                world.ring_coupling,
+                brightness=brightness,
+                seed=seed,
+                still_px=burst.STILL_PX,
             )
 
         return burst.taken(

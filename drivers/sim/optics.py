@@ -86,12 +86,19 @@ class ThinLensOptics:
 
 
 def developed(
-    optics: Optics, options: SimCameraOptions, track: Track, coupling: float, *, brightness: float, seed: int
+    optics: Optics,
+    options: SimCameraOptions,
+    track: Track,
+    coupling: float,
+    *,
+    brightness: float,
+    seed: int,
+    still_px: float = STILL_PX,
 ) -> NDArray[np.uint8]:
-    """The picture that a sensor makes of a path of the carriage, (H, W, 3) RGB uint8."""
+    """The picture that a sensor makes of a path of the carriage, (H, W, 3) RGB uint8; shifts below `still_px` are left out."""
     px_per_um = coupling * options.magnification / options.pixel_pitch_um
     path = track.ring_um[:, np.newaxis] * np.array(SHAKE) * px_per_um
-    shaken = bool(np.abs(path).max() > STILL_PX)
+    shaken = bool(np.abs(path).max() > still_px)
     mean_um = float(track.position_um.mean())
     light = optics.render(mean_um, path if shaken else None, track.position_um - mean_um)
     return optics.develop(light, gain=brightness, seed=seed)

@@ -29,8 +29,10 @@ STARTS = 14
 QUIET, QUIET_SIGMAS = 20.0, 6.0
 """Chance takes this away from chi squared, and one for each number of a wave, and so many of its standard deviations, at the best of some
 thousand frequencies; below that there is no ringing to be seen."""
-WORSE, WORSE_SHARE = 25.0, 0.05
+WORSE, WORSE_SHARE = 25.0, 0.005
 """A frequency is told from the best one when its chi squared is higher by this, or by this share of what the best explains."""
+ALIAS_SHARE = 0.05
+"""A frequency that was not searched, only tried, counts as an alias when it explains nearly as much."""
 SAME = 0.01
 """Relative difference below which two searches have found the same frequency."""
 COHERENT = 0.8
@@ -262,7 +264,7 @@ def _aliased(tracks: Sequence[Track], best: Searched) -> bool:
             continue
         near = other * (1 + np.linspace(-0.004, 0.004, 9))
         there = ringing.explained(tracks, near, min(ringing.MOST_DAMPING, decay / other))
-        if float(there.max()) > (1 - WORSE_SHARE) * gain:
+        if float(there.max()) > (1 - ALIAS_SHARE) * gain:
             return True
     return False
 

@@ -9,7 +9,7 @@ are trapezoids for this, which ring most; the shape in use is measured afterward
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -321,7 +321,7 @@ def _enough(rates: Sequence[float], frequency_hz: float) -> float:
     return min((rate for rate in rates if rate >= ENOUGH * frequency_hz), default=max(rates))
 
 
-def _keep(folder: Path, tracks: Sequence[Track], notes: dict[str, object]) -> None:
+def _keep(folder: Path, tracks: Sequence[Track], notes: Mapping[str, object]) -> None:
     arrays: dict[str, Floats] = {}
     for number, track in enumerate(tracks):
         arrays[f"starts_s_{number}"] = track.starts_s
