@@ -130,10 +130,9 @@ class Numbers(Model):
     stale_tries: Count = 20
     triggers: Count = 20
     backlash_pairs: Annotated[int, Field(ge=3)] = 5
-    ring_move_um: Positive = 100.0
-    ring_frames: Annotated[int, Field(ge=32)] = 240
-    ring_rate_hz: Positive = 120.0
-    ring_moves: Count = 3
+    ring_moves_um: tuple[Positive, ...] = (20.0, 100.0)
+    """Lengths of the moves after which the ringing is watched."""
+    ring_repeats: Count = 3
     lag_frames: Annotated[int, Field(ge=2)] = 12
     preview_frames: Annotated[int, Field(ge=4)] = 12
     soak_frames: Annotated[int, Field(ge=10)] = 1000
@@ -161,8 +160,8 @@ class Tolerances(Model):
     """By how much the exposure may truly begin before the camera says it does."""
     exposure_error: Positive | None = 0.1
     """Of the exposure time, against what the camera says."""
-    ring_spread: Positive | None = 0.05
-    """Relative spread of the frequency over the moves."""
+    ring_error_hz: Positive | None = 0.2
+    """Standard error of the frequency."""
     loop_lag_ms: Positive | None = 50.0
     """99th percentile, while a stack is taken."""
     preview_share: Positive | None = 1.0

@@ -187,14 +187,17 @@ class BenchRig:
         near_um = max(self.config.limits.min_um, self.subject_um - step_um * (frames - 1) / 2)
         plan = PlanSection(near_um=near_um, step_um=step_um, frames=frames)
         capture = self.config.capture.model_copy(update={"rehome_at_end": True, "end": "return"})
-        changed = {
-            "plan": plan,
-            "capture": capture,
-            "finish": self.config.finish.model_copy(update={"enabled": False}),
-        }
-        if self.simulated:
-            changed["storage"] = self.config.storage.model_copy(update={"sessions": folder})
-        return self.config.model_copy(update=changed)
+        finish = self.config.finish.model_copy(update={"enabled": False})
+        changed = {"plan": plan, "capture": capture, "finish": finish}
+        return self.kept_in(folder).model_copy(update=changed)
+
+    def kept_in(self, folder: Path) -> RigConfig:
+        """The rig with all that it writes in a folder, where it is simulated; a real one writes where it always does."""
+        if not self.simulated:
+            return self.config
+        storage = self.config.storage.model_copy(update={"sessions": folder / "sessions"})
+        service = self.config.service.model_copy(update={"state": folder / "state"})
+        return self.config.model_copy(update={"storage": storage, "service": service})
 
     def with_rig(
         self,

@@ -16,6 +16,7 @@ FEW = {
     "triggers": 6,
     "lag_frames": 2,
     "preview_frames": 4,
+    "ring_repeats": 2,
     "soak_frames": 12,
 }
 
@@ -40,3 +41,9 @@ def test_the_driver_s_own_pulses_are_measured(ran):
     assert value["step_count_error"] == 0
     assert value["step_rate"] == pytest.approx(1500, rel=0.01)
     assert 0 < value["estop_latency"] < 100
+
+
+def test_the_camera_sees_what_the_pulses_move(ran):
+    value = {name: figure["value"] for name, figure in ran.figures.items()}
+    assert value["ring_frequency"] == pytest.approx(15, abs=0.3)
+    assert value["ring_damping"] == pytest.approx(0.03, abs=0.01)

@@ -15,6 +15,7 @@ FEW = {
     "triggers": 6,
     "lag_frames": 2,
     "preview_frames": 4,
+    "ring_repeats": 2,
     "soak_frames": 60,
 }
 
@@ -42,6 +43,8 @@ def test_what_is_known_of_the_simulator_is_found(ran):
     assert value["step_rate"] == pytest.approx(8000, rel=1e-3)
     assert value["sync_open_time"] == pytest.approx(20, abs=1e-3)
     assert abs(value["exposure_start_offset"]) < 0.05
+    assert value["ring_frequency"] == pytest.approx(15, abs=0.05)
+    assert value["ring_damping"] == pytest.approx(0.03, abs=0.002)
     assert value["transfer_time"] == pytest.approx(0.05, abs=1e-6)
 
 
