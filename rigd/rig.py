@@ -309,7 +309,8 @@ class Rig:
                 await pipeline.leave()
             finally:
                 session.close()
-        hands.tell(Closed("complete", "", hands.results, session_id=session.id))
+        frames = len(session.frames)
+        hands.tell(Closed("complete", "", hands.results, session_id=session.id, frames=frames))
 
     @staticmethod
     def raise_fault(state: State) -> None:

@@ -22,6 +22,7 @@ from rigd.machine import events as ev
 from rigd.machine.kinds import Event
 from rigd.pictures import Decoder
 from rigd.preview import Results
+from rigd.session import Session
 from rigd.workers import Worker
 
 OPEN_LIMIT_S = 300.0
@@ -285,5 +286,8 @@ class Hands:
                 await self.lamp.off(pipeline)
             finally:
                 pipeline.session.close()
-                session_id = pipeline.session.id
-                self.tell(Closed(outcome, why, self.results, self._home_error, session_id=session_id))
+                self.tell(self._closed(pipeline.session, outcome, why))
+
+    def _closed(self, session: Session, outcome: str, why: str) -> Closed:
+        frames = len(session.frames)
+        return Closed(outcome, why, self.results, self._home_error, session_id=session.id, frames=frames)

@@ -62,6 +62,8 @@ class Closed:
     home_error: int | None = None
     """Microsteps by which home was off when it was found again at the end; None when it was not looked for."""
     session_id: str = field(kw_only=True)
+    frames: int = field(kw_only=True)
+    """How many it has, of all runs: what is on disk, also what came in after the machine had stopped counting."""
 
 
 @dataclass(frozen=True, slots=True)

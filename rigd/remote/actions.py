@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drivers.clock import Clock
-from rigd.control.notices import Changed, Closed, Notice
+from rigd.control.notices import Changed, Closed, Notice, Opened
+from rigd.machine.events import Resume
 from rigd.machine.kinds import Event
 from rigd.machine.state import Fault, Mode, Stack, State
 from rigd.messages.base import Error, ErrorCode
@@ -66,6 +67,10 @@ class Action:
     stack: Stack | None = None
     """The stack as it was last seen."""
     session: str = ""
+    opened: bool = False
+    """Its session is on disk, and will be closed."""
+    fault: Fault | None = None
+    """What ended its stack. Its end is told when the session is closed: pictures that are on their way by then still count."""
 
 
 class Actions:
@@ -90,7 +95,10 @@ class Actions:
         self._on_end = on_end
         self._on_begun = on_begun
         self._under_way: list[Action] = []
+        self._open = ""
+        """Id of the session that was opened last."""
         self._closed: Closed | None = None
+        """How the last one that was left was closed."""
 
     @property
     def jog(self) -> Action | None:
@@ -137,19 +145,41 @@ class Actions:
             log.exception("what became of an action could not be told")
 
     def _take(self, notice: Notice) -> None:
-        if isinstance(notice, Closed):
-            self._closed = notice
-        elif isinstance(notice, Changed):
-            for action in tuple(self._under_way):
-                if action.begun:
-                    self._look(action, notice)
-                elif action.begins(notice.event):
-                    self._begin(action, notice.state)
+        match notice:
+            case Opened():
+                self._opened(notice)
+            case Closed():
+                self._close(notice)
+            case Changed():
+                self._change(notice)
 
-    def _begin(self, action: Action, state: State) -> None:
+    def _opened(self, notice: Opened) -> None:
+        self._open = notice.session_id
+        if self._closed is not None and self._closed.session_id == notice.session_id:
+            self._closed = None  # it goes on
+        for action in self._under_way:
+            if action.stack is not None and action.fault is None:
+                action.session, action.opened = notice.session_id, True
+
+    def _close(self, notice: Closed) -> None:
+        self._closed = notice
+        for action in tuple(self._under_way):
+            if action.fault is not None and action.session == notice.session_id:
+                data = {"session": notice.session_id, "outcome": notice.outcome, "frames": notice.frames}
+                self.finish(action, Ending(data, _error_of(action.fault)))
+
+    def _change(self, notice: Changed) -> None:
+        for action in tuple(self._under_way):
+            if action.begun:
+                self._look(action, notice)
+            elif action.begins(notice.event):
+                self._begin(action, notice)
+
+    def _begin(self, action: Action, notice: Changed) -> None:
         action.begun = True
-        action.stack = state.stack
-        self._closed = None
+        action.stack = notice.state.stack
+        if isinstance(notice.event, Resume):
+            action.session, action.opened = self._open, True
         if action.hold_s is not None:
             action.stops_s = self._clock.now() + action.hold_s
         action.on_begun()
@@ -158,8 +188,12 @@ class Actions:
     def _look(self, action: Action, notice: Changed) -> None:
         state = notice.state
         if action.stack is not None:
+            if action.fault is not None:
+                return
             if state.stack is not None:
                 action.stack = state.stack
+            elif state.fault is not None and action.opened and self._closing(action) is None:
+                action.fault = state.fault
             else:
                 self.finish(action, self._stack_ended(action, state))
         elif state.mode is Mode.STOPPING:
@@ -179,19 +213,25 @@ class Actions:
             error = Error(code=ErrorCode.INTERRUPTED, message=action.stopped)
         self.finish(action, Ending(data, error))
 
+    def _closing(self, action: Action) -> Closed | None:
+        """How its session was closed, where it was."""
+        closed = self._closed
+        return closed if closed is not None and closed.session_id == action.session else None
+
     def _stack_ended(self, action: Action, state: State) -> Ending:
         assert action.stack is not None
         data = {"session": action.session, "outcome": "suspended", "frames": action.stack.accepted}
+        closed = self._closing(action)
+        if closed is not None:
+            data |= {"outcome": closed.outcome, "frames": closed.frames}
         if state.fault is not None:
             return Ending(data, _error_of(state.fault))
-        if self._closed is None:
+        if closed is None:
             message = "the session was left, and its results could not be written"
             return Ending(data, Error(code=ErrorCode.STORAGE, message=message))
-        data["outcome"] = outcome = self._closed.outcome
-        data["session"] = self._closed.session_id
-        if outcome == "complete":
+        if closed.outcome == "complete":
             return Ending(data)
-        return Ending(data, Error(code=ErrorCode.INTERRUPTED, message=self._closed.why or outcome))
+        return Ending(data, Error(code=ErrorCode.INTERRUPTED, message=closed.why or closed.outcome))
 
 
 def _error_of(fault: Fault) -> Error:

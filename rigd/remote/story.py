@@ -77,7 +77,7 @@ class Story:
             session=session.id,
             outcome=notice.outcome,
             why=notice.why,
-            frame=session.done,
+            frame=notice.frames,
             frames=session.frames,
         )
 
