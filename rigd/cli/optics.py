@@ -49,7 +49,7 @@ def quantity(name: str) -> Any:
         value = None
         if found is not None:
             value = found.number if not found.unit else found.to(unit)
-        if value is None or not value > 0:
+        if value is None or value < 0 or (value == 0 and name != "sweep_from"):
             hint = (
                 '; 1/2.3" and the like are names of tubes of the 1950s, and no size'
                 if name == "sensor" and "/" in text
