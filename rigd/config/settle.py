@@ -49,5 +49,5 @@ class Settle(Section):
     shake_check: bool = True
     """Look for shake in every frame (modes `model` and `measured`); one that shows it is taken again, and later ones wait longer."""
     audit_every: Annotated[int, Field(ge=0)] = 100
-    """Among so many frames one is taken twice, once after its settle and once when it is surely still, and the two are compared:
-    the first frames of a stack too. 0: never."""
+    """Among so many frames one is taken twice, once after its settle and once when it is surely still, and the two are compared;
+    the third one of a stack is too. 0: none."""

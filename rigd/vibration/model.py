@@ -20,16 +20,16 @@ from rigd.vibration.known import Known, knowledge
 ACCELERATION_STEPS = 4
 """A trapezoid changes its acceleration so often, and at worst every change adds its a/ω² to the ringing."""
 SURELY = 3.0
-"""A picture that others are held against is taken when even so many times the largest swing would have died away."""
-AUDITED_FIRST = 2
-"""The first frames of a run, one after the approach and one after a plain step, are held against a picture that is surely still."""
+"""A picture that others are held against is taken when even with so many times less damping the largest swing would have died away."""
+AUDITED_EARLY = 2
+"""The first frame of a run that is held against a second picture: after two plain steps, for what one leaves adds to the next."""
 
 
 def audited(settle: Settle, taken: int) -> bool:
     """Whether a frame is held against a second picture, after so many frames of this run."""
     if settle.mode == "fixed" or not settle.shake_check or settle.audit_every == 0:
         return False
-    return taken < AUDITED_FIRST or taken % settle.audit_every == 1
+    return taken == AUDITED_EARLY or (taken > 0 and taken % settle.audit_every == 0)
 
 
 class Vibration:
@@ -81,9 +81,11 @@ class Vibration:
 
     def _settle_in(self, step_um: float, shaping: Shaping) -> float | None:
         settle = self._config.settle
-        known = self._usable(
-            settle if settle.mode != "fixed" else settle.model_copy(update={"mode": "measured"})
-        )
+        guessed = self.known is not None and self.known.guessed
+        if settle.mode == "fixed" or guessed:
+            # The shape is chosen for the stillest rig whatever the wait is.
+            settle = settle.model_copy(update={"mode": "model" if guessed else "measured"})
+        known = self._usable(settle)
         if known is None:
             return None
         allowed = self._allowed(known, settle)
@@ -115,9 +117,15 @@ class Vibration:
         return first, Swing(ring, share * first.amplitude_um)
 
     def surely(self, settle: Settle, scale: float) -> tuple[Swing, ...]:
-        """More than any motion can have left, by what is known, and `scale` times that."""
-        factor = SURELY * max(1.0, scale)
-        return tuple(replace(one, amplitude_um=factor * one.amplitude_um) for one in self.jolt(settle))
+        """The largest swing that any motion can leave, `scale` times that, and far less damped than is known."""
+        return tuple(
+            Swing(
+                replace(one.ring, damping=one.ring.damping / SURELY),
+                max(1.0, scale) * one.amplitude_um,
+                one.error_um,
+            )
+            for one in self.jolt(settle)
+        )
 
     def wait(self, settle: Settle, present: Sequence[Swing], move_um: float) -> Wait:
         """The settle of a frame whose image swings like this when the motion ends."""

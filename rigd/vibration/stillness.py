@@ -20,10 +20,15 @@ from rigd.vibration.model import Vibration, audited
 log = logging.getLogger(__name__)
 
 TOLD = 3.0
-"""A frame that was shaken in truth makes the expected swing larger by this factor from then on."""
+"""A frame that was shaken in truth makes the expected swing larger by this factor from then on,"""
+TOLD_MUCH = 10.0
+"""and by this one where much of its fine detail was lost."""
+MUCH = 0.8
 SUSPECTED = 10.0
 """The retake of a frame that looks shaken settles as if the swing were larger by this factor."""
-LARGEST_SCALE = 1e4
+LARGEST_SCALE = 1e9
+AGAIN_AFTER = 8
+"""Frames after which a longer settle is looked at once more."""
 RECENT = 20
 """Frames over which shaken ones are counted."""
 DRIFTED = 2
@@ -63,7 +68,7 @@ class Stillness:
         self._recent: deque[bool] = deque(maxlen=RECENT)
         self._said = False
         self._exposed = 0
-        self._again = False
+        self._audits: set[int] = set()
 
     # ------------------------------------------------------------------------------------------------------------ motion
 
@@ -137,7 +142,7 @@ class Stillness:
     def begin(self) -> None:
         """A stack begins."""
         self._exposed = 0
-        self._again = False
+        self._audits.clear()
         self._suspects.clear()
         self._recent.clear()
         self._said = False
@@ -148,11 +153,10 @@ class Stillness:
         By then the rig would be still even if its moves had no shape and swung farther than is known.
         """
         taken, self._exposed = self._exposed, self._exposed + 1
-        due = audited(self.settle, taken) or (self._again and self.watched)
+        due = audited(self.settle, taken) or (taken in self._audits and self.watched)
         present = self.vibration.surely(self.settle, self.scale)
         if retry or not due or not present:
             return None
-        self._again = False
         return self._ended_s + self.vibration.wait(self.settle, present, 0.0).settle_s
 
     # -------------------------------------------------------------------------------------------------------------- shake
@@ -175,8 +179,9 @@ class Stillness:
         """
         self._suspects.discard(frame)
         self._recent.append(True)
-        self._again = True
-        self.scale = min(TOLD * self.scale, LARGEST_SCALE)
+        # Whether that was enough shows in the next frame, and once more when what frames leave behind has added up.
+        self._audits |= {self._exposed, self._exposed + AGAIN_AFTER}
+        self.scale = min((TOLD_MUCH if kept < MUCH else TOLD) * self.scale, LARGEST_SCALE)
         text = (
             f"frame {frame + 1} was shaken: {kept:.0%} of the fine detail of the same picture after a longer settle; "
             f"the swing is taken {self.scale:g} times as large from now on"

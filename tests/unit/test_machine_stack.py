@@ -7,6 +7,7 @@ import pytest
 from rigd.machine import effects as fx
 from rigd.machine import events as ev
 from rigd.machine.state import EndAction, Mode, Phase
+from rigd.settling import Wait
 from tests.unit.machine_bench import Bench, a_plan, a_stack
 
 # -------------------------------------------------------------------------------------------------- pause and resume
@@ -27,6 +28,23 @@ def test_pause_under_way_stops_the_rail(phase):
     assert bench.mode is Mode.STOPPING
     assert bench.stopped(170) == ["NoteSession"]
     assert (bench.mode, bench.state.position) == (Mode.PAUSED, 170)
+
+
+def test_the_settle_knows_the_move_and_the_picture_knows_the_settle():
+    bench = Bench().start().run_to(Phase.SETTLING)
+    before, asked = bench.history[-2], bench.last(fx.WaitSettled)
+    assert isinstance(before, fx.MoveRail)
+    approach = next(effect for effect in bench.history if isinstance(effect, fx.MoveRail))
+    start = approach.target if approach is not before else 0
+    assert (asked.travelled, asked.frame) == (before.target - start, 0)
+    bench.now_s += 0.7
+    wait = Wait(0.7, "measured", "because")
+    bench.tell(ev.Settled(asked.serial, bench.now_s, wait))
+    bench.close_shutter()
+    assert bench.last(fx.ProcessFrame).evidence.wait == wait
+    bench.run_to(Phase.SETTLING).settle()
+    bench.close_shutter()
+    assert bench.last(fx.ProcessFrame).evidence.wait is None
 
 
 def test_pause_in_the_settle_is_at_once():

@@ -85,6 +85,18 @@ def test_what_is_set_to_what_the_config_says_is_not_told_as_a_change(bench):
     assert (report.step_um, report.changed) == (100, ["profile"])
 
 
+def test_a_wait_that_is_asked_for_is_the_wait_whatever_the_config_computes(tmp_path, bench):
+    base = bench.config
+    measured = base.model_copy(update={"settle": base.settle.model_copy(update={"mode": "measured"})})
+    settings = LiveSettings(measured, tmp_path / "other")
+    assert settings.config().settle.mode == "measured"
+    settings.change({"settle_s": 0.7})
+    assert (settings.config().settle.mode, settings.config().settle.fixed_s) == ("fixed", 0.7)
+    settings.change({"settle_s": None})
+    assert settings.config().settle == measured.settle
+    assert settings.config(PlanParams(settle_s=0.4)).settle.mode == "fixed"
+
+
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_reset_it_is_as_the_config_says_again(bench, nothing):
     bench.settings.change({"step_um": 50.0, "end": "stay"})
