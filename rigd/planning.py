@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from drivers.base import CameraCapabilities, RailCapabilities, ShutterOptions
-from rigd.config.model import RigConfig
+from rigd.config.model import Finish, RigConfig
 from rigd.config.plan import PlanSection
 from rigd.machine.state import EndAction, RailFacts, Stack
 from rigd.optics import OpticsError, Setup
@@ -38,8 +38,13 @@ from rigd.vibration.model import Vibration
 BYTES_A_PREVIEW_PIXEL = 5
 """Of preview JPEG, depth map and confidence together, roughly."""
 JOURNAL_BYTES_A_FRAME = 900
-BYTES_A_RESULT_PIXEL = 7
-"""Of fused picture, depth map and its confidence at full size, and their colours, roughly."""
+BYTES_A_FUSED_PIXEL = {"tif": 3.0, "png": 2.5, "jpg": 0.5}
+"""Of eight bits a colour, roughly; camera RAW is fused into sixteen."""
+EIGHT_BIT = frozenset({".jpg", ".jpeg", ".png"})
+BYTES_A_DEPTH_PIXEL = 8
+"""Of depth map and confidence at full size."""
+BYTES_A_COLOURED_PIXEL = 0.4
+"""Of the depth map in colours."""
 MICROSTEP_ERROR = 0.04
 """Of a full step, where the rail does not declare its own: 3 to 5 % for a motor on a common driver chip."""
 
@@ -186,8 +191,22 @@ def _costs(
         frame_bytes=camera.frame_bytes + JOURNAL_BYTES_A_FRAME,
         fixed_bytes=int(preview_pixels * BYTES_A_PREVIEW_PIXEL),
         once_s=0.0 if timing is None else timing.audits_s(frames, camera.exposure_s + camera.overhead_s),
-        results_bytes=pixels * BYTES_A_RESULT_PIXEL if config.finish.enabled else 0,
+        results_bytes=_results_bytes(config.finish, camera),
     )
+
+
+def _results_bytes(finish: Finish, camera: CameraCapabilities) -> int:
+    """What is made of a complete stack, without meshes and points, whose size depends on the subject."""
+    if not finish.enabled:
+        return 0
+    each = BYTES_A_FUSED_PIXEL[finish.picture]
+    if camera.suffix.lower() not in EIGHT_BIT and finish.picture != "jpg":
+        each *= 2
+    if finish.depth:
+        each += BYTES_A_DEPTH_PIXEL
+    if finish.depth_picture:
+        each += BYTES_A_COLOURED_PIXEL
+    return int(camera.width * camera.height * each)
 
 
 def _recycle_s(config: RigConfig) -> float:

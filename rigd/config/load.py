@@ -168,7 +168,16 @@ def _sections(source: Source, folder: Path | None) -> Parts:
         for name, model in PLAIN_SECTIONS.items()
         if name not in {"limits", "plan", "mqtt", *sections}
     }
-    return Parts(source, {**defaults, **sections})
+    return _with_scale(Parts(source, {**defaults, **sections}))
+
+
+def _with_scale(parts: Parts) -> Parts:
+    """The size of a pixel on the subject filled in for the results, where the optics tell it."""
+    finish, setup = parts.finish, parts.setup
+    if finish is None or finish.um_per_px is not None or setup is None or setup.object_px_um is None:
+        return parts
+    filled = finish.model_copy(update={"um_per_px": float(f"{setup.object_px_um:.9g}")})
+    return Parts(parts.source, {**parts.sections, "finish": filled})
 
 
 def _section(source: Source, name: str, data: Any, folder: Path | None, homes: Homes) -> Any:

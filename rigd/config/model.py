@@ -117,7 +117,7 @@ class Finish(Section):
     points: bool = False
     """The surface as a cloud of points."""
     um_per_px: Positive | None = None
-    """Size of a pixel on the subject, for scale bar, mesh and points."""
+    """Size of a pixel on the subject, for scale bar, mesh and points. Default: as the optics say, where they are known."""
     align: bool = True
     """Find out how each frame lies on the first. Off: they lie on each other."""
     even: bool = True

@@ -42,6 +42,12 @@ def test_a_pixel_on_the_subject(tmp_path):
     assert Optics(magnification=1).object_px_um(96) is None
 
 
+def test_results_have_the_scale_of_the_optics(tmp_path):
+    assert loaded(tmp_path, SMALL + LENS).finish.um_per_px == 60
+    assert loaded(tmp_path, SMALL + LENS, "finish.um_per_px=7").finish.um_per_px == 7
+    assert loaded(tmp_path, SMALL).finish.um_per_px is None
+
+
 def test_an_objective_by_name_fills_in_what_is_not_said(tmp_path):
     config = loaded(tmp_path, SMALL, "optics.objective=nikon-cfi-10x", "optics.tube_mm=100")
     assert (config.optics.magnification, config.optics.na) == (5.0, 0.25)
