@@ -53,7 +53,8 @@ def pytest_sessionstart(session):
 
 def pytest_collection_modifyitems(items):
     def place(item):
-        return ORDER.index(item.module.__name__.rpartition(".")[2])
+        name = item.module.__name__.rpartition(".")[2]
+        return ORDER.index(name) if name in ORDER else len(ORDER) - 1.5
 
     items.sort(key=place)
 

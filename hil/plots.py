@@ -13,6 +13,8 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 14, 28, 42
 COLOURS = ("#1f6f8b", "#c8553d", "#5a8f29", "#7b5ea7", "#b8860b")
 TICKS = 5
 BINS = 24
+COUNTED = "number"
+"""At the x axis of samples in their order."""
 
 
 def ticks(low: float, high: float, wanted: int = TICKS) -> list[float]:
@@ -85,7 +87,8 @@ def svg(plot: Plot) -> str:
 def _axes(plot: Plot, frame: _Frame) -> list[str]:
     floor, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     parts = [f'<path class="axis" d="M{LEFT} {TOP}V{floor}H{right}"/>']
-    for value in ticks(frame.x0, frame.x1):
+    across = ticks(frame.x0, frame.x1)
+    for value in [at for at in across if plot.x != COUNTED or at == round(at)]:
         x = frame.x(value)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{floor}"/>')
         parts.append(f'<text x="{x:.1f}" y="{floor + 14}" text-anchor="middle">{label(value)}</text>')
@@ -136,7 +139,7 @@ def _legend(series: Sequence[Series]) -> list[str]:
 def in_order(title: str, samples: Sequence[float], unit: str, limit: float | None = None) -> Plot:
     """Samples as they came."""
     x = tuple(float(number) for number in range(1, len(samples) + 1))
-    return Plot(title, "number", unit, (Series("sample", x, tuple(samples)),), limit)
+    return Plot(title, COUNTED, unit, (Series("sample", x, tuple(samples)),), limit)
 
 
 def histogram(title: str, samples: Sequence[float], unit: str) -> Plot:

@@ -35,6 +35,8 @@ LOOK_S = 0.01
 """How often a running verb is looked at."""
 STACK_UM = 2000.0
 """A stack reaches so far at most, unless its frames need more."""
+NEAR_HOME_UM = 600.0
+"""Far enough from home for any approach."""
 LEAST_STEP_UM = 5.0
 """Half of the least step of a stack on a real rail, whose microstep is only known when it is open."""
 COMMAND_S = 60.0
@@ -174,19 +176,23 @@ class BenchRig:
         finally:
             light.close()
 
-    def stack(self, frames: int, folder: Path) -> RigConfig:
+    def stack(self, frames: int, folder: Path, *, near_home: bool = False) -> RigConfig:
         """The rig with a stack of so many frames about the subject, homed again at its end.
 
         Args:
             frames: of it; at least two microsteps lie between two.
             folder: for the session of a simulated rig; a real one's is large and goes where the rig's sessions go.
+            near_home: not about the subject, and not homed again: quicker, where the pictures do not matter.
         """
         declared = self.parts.rail.capabilities if self.simulated else None
         microstep_um = declared.microstep_um if declared else LEAST_STEP_UM
         step_um = max(2 * microstep_um, min(STACK_UM, self.span_um / 2) / frames)
-        near_um = max(self.config.limits.min_um, self.subject_um - step_um * (frames - 1) / 2)
+        near_um = self.subject_um - step_um * (frames - 1) / 2
+        if near_home:
+            near_um = self.config.limits.min_um + min(NEAR_HOME_UM, self.span_um / 2)
+        near_um = max(self.config.limits.min_um, near_um)
         plan = PlanSection(near_um=near_um, step_um=step_um, frames=frames)
-        capture = self.config.capture.model_copy(update={"rehome_at_end": True, "end": "return"})
+        capture = self.config.capture.model_copy(update={"rehome_at_end": not near_home, "end": "stay"})
         finish = self.config.finish.model_copy(update={"enabled": False})
         changed = {"plan": plan, "capture": capture, "finish": finish}
         return self.kept_in(folder).model_copy(update=changed)

@@ -132,7 +132,10 @@ def test_preview_keeps_up(bench_rig, file, figure):
 @pytest.mark.needs("rail", "home_switch", "camera")
 def test_loop_lag(bench_rig, tmp_path, file, figure):
     """How late the control loop is while a stack is taken: on the machine's own clock, whatever the bench is made of."""
-    config, frames = bench_rig.stack(file.numbers.lag_frames, tmp_path), file.numbers.lag_frames
+    config, frames = (
+        bench_rig.stack(file.numbers.lag_frames, tmp_path, near_home=True),
+        file.numbers.lag_frames,
+    )
     lag, clock = LoopLag(), RealBench().clock
 
     async def body(rig, _):

@@ -47,7 +47,7 @@ def test_step_pulses(homed, step_pin, file, figure):
             seen = judge(times_s)
             counts.append(float(abs(seen.count - distance)))
             jitters.extend(1e6 * seen.jitter_s)
-            gaps.append(seen.shortest_s * seen.rate_hz)
+            gaps.append(seen.shortest_s * asked_hz)
             errors.append(seen.rate_hz / asked_hz - 1)
         plots.append(
             Plot(
@@ -97,7 +97,7 @@ def test_step_pulses(homed, step_pin, file, figure):
         min(gaps),
         at_least=LEAST_GAP,
         better="higher",
-        note="Shortest interval over the even one at the highest rate: a wave that catches up after a stall sends pulses too close together.",
+        note="Shortest interval over that of the rate that was asked for: a wave that catches up after a stall sends pulses too close together.",
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hil.plots import in_order
 from tests.contract.bench import home, rest
 
 STOPPED = 0.3
@@ -63,8 +64,8 @@ def test_no_step_is_lost_in_random_moves(homed, file, bench_session, figure):
         max(0.0, abs(error) - unsure),
         "microsteps",
         limit=file.tolerances.lost_steps,
-        samples=tuple(ends),
         better="lower",
-        note=f"After {len(ends)} random moves home was off by {error * um:.2f} µm; what is more than homing may be off counts as lost. The samples are where the moves ended, in µm.",
+        note=f"After {len(ends)} random moves home was off by {error * um:.2f} µm; what is more than homing may be off counts as lost.",
+        plots=(in_order("where the moves ended", ends, "µm"),),
     )
     figure("home_after_random_moves", abs(error) * um, "µm", better="lower")
