@@ -70,8 +70,11 @@ def parse(url: str) -> Address:
             "a password in an address is seen by everybody on this machine; put it into a file of two lines, "
             "`username: ...` and `password: ...`, that only you may read, and name that (--credentials)"
         )
-    if parts.query or parts.fragment:
-        raise BadAddress(f"{url!r} has a ? or # in it; an address is {FORM}")
+    if "?" in url or "#" in url:
+        # Also where nothing stands behind it, which urlsplit takes for not being there.
+        raise BadAddress(
+            f"{url!r}: no ? and no # in an address, which names one rig or, without a name, the only one; it is {FORM}"
+        )
     tls = parts.scheme == "mqtts"
     base, rig = _names(unquote(parts.path), url)
     return Address(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Any
 
-from rigd.client.errors import CommandRefused, CommandTimeout, NotReachable, RigError, RigOffline
+from rigd.client.errors import CommandRefused, CommandTimeout, NotLetIn, NotReachable, RigError, RigOffline
 from rigd.client.hub import Denied, Hub, Restarted, WayOpen, WayUp
 from rigd.client.reading import Answer
 from rigd.client.transport import Transport
@@ -234,7 +234,8 @@ class Asker:
     def _late(self, topic: str) -> RigError:
         verb = topic.removeprefix(topics.REQUEST)
         if not self._view.open:
-            return NotReachable(f"{verb}: {self._view.why or 'there is no way to the rig'}")
+            kind = NotLetIn if self._view.unwelcome else NotReachable
+            return kind(f"{verb}: {self._view.why or 'there is no way to the rig'}")
         if self._view.online is False:
             return RigOffline(f"{verb}: the rig is offline")
         return CommandTimeout(

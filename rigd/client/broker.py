@@ -21,7 +21,6 @@ HEARD = (
     "session/+/summary",
     "event/+",
     "response/+",
-    "response/set/+",
 )
 PICTURES = (topics.PREVIEW_META, topics.PREVIEW_IMAGE)
 
@@ -65,7 +64,7 @@ class BrokerTransport:
             on_message=take,
             on_up=listener.up,
             on_down=listener.down,
-            on_failed=listener.down,
+            on_failed=lambda why: listener.down(why, unwelcome=link.unwelcome),
             on_denied=denied,
         )
         running = asyncio.create_task(link.run())

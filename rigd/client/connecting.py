@@ -42,7 +42,8 @@ async def connect(
     Raises:
         BadAddress: the address is wrong.
         BadCredentials: the file of credentials is.
-        NotReachable: no broker or socket there, or it does not let us in.
+        NotReachable: no broker or socket there.
+        NotLetIn: the broker does not take this user, password or certificate, or its own is not trusted.
         NoSuchRig: none of that name, or several and no name.
         RigOffline: it is not there now.
         ContractMismatch: it speaks another contract.

@@ -8,7 +8,7 @@ from typing import Any
 
 from rigd.client.actions import Action, Actions
 from rigd.client.asking import ANSWER_S, Asker
-from rigd.client.errors import NoSuchRig, NotReachable, RigError, RigOffline
+from rigd.client.errors import NoSuchRig, NotLetIn, NotReachable, RigError, RigOffline
 from rigd.client.holding import Lease
 from rigd.client.hub import Feed, Hub, WayDown
 from rigd.client.transport import Transport
@@ -160,14 +160,14 @@ class Connection:
         return task
 
     async def _welcome(self, timeout_s: float) -> None:
-        """Wait until the rig is known. Raises `NotReachable`, `NoSuchRig`, `RigOffline`, `ContractMismatch`."""
+        """Wait until the rig is known. Raises `NotReachable` (`NotLetIn`), `NoSuchRig`, `RigOffline`, `ContractMismatch`."""
         feed = self._hub.feed(object)
         try:
             async with asyncio.timeout(timeout_s):
                 while not self._known():
                     said = await anext(feed)
                     if isinstance(said, WayDown):
-                        raise (RigOffline if self._view.open else NotReachable)(self._at(said.why))
+                        raise self._no_way(said)
         except TimeoutError:
             if not self._known(wholly=False):
                 raise self._strange() from None
@@ -177,6 +177,11 @@ class Connection:
         view.check_contract()
         told = [view.birth, view.state, *([view.info, view.settings] if wholly else [])]
         return view.open and view.online is True and None not in told
+
+    def _no_way(self, said: WayDown) -> RigError:
+        if self._view.open:
+            return RigOffline(self._at(said.why))
+        return (NotLetIn if said.unwelcome else NotReachable)(self._at(said.why))
 
     def _strange(self) -> RigError:
         view = self._view

@@ -18,7 +18,11 @@ class BadCredentials(RigError):
 
 
 class NotReachable(RigError):
-    """No way there: the broker or the socket cannot be reached, or does not let this user in."""
+    """No way there: the broker or the socket cannot be reached, or (`NotLetIn`) does not let this user in."""
+
+
+class NotLetIn(NotReachable):
+    """The broker does not take this user, password or certificate, or its own certificate is not trusted here."""
 
 
 class NoSuchRig(RigError):

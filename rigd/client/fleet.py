@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rigd.client.address import Address, parse
 from rigd.client.endpoints import endpoint_of
-from rigd.client.errors import NotReachable
+from rigd.client.errors import NotLetIn, NotReachable
 from rigd.client.reading import Availability, Unreadable, read
 from rigd.link.endpoint import Received, TlsFiles
 from rigd.link.link import Link
@@ -56,6 +56,7 @@ class Fleet:
         self._up = asyncio.Event()
         self._heard = asyncio.Event()
         self._why = ""
+        self._unwelcome = False
 
     @property
     def subscriptions(self) -> list[str]:
@@ -63,7 +64,7 @@ class Fleet:
         return [f"{self._prefix}+/{topic}" for topic in HEARD]
 
     async def settled(self, quiet_s: float) -> dict[str, Seen]:
-        """Wait until nothing new has come for so long. Raises `NotReachable` when there is no broker."""
+        """Wait until nothing new has come for so long. Raises `NotReachable` when there is no broker, `NotLetIn` for one that wants another user."""
         await self._connected()
         while True:
             self._heard.clear()
@@ -83,9 +84,9 @@ class Fleet:
         self._why = ""
         self._up.set()
 
-    def down(self, why: str) -> None:
-        """No broker."""
-        self._why = why
+    def down(self, why: str, *, unwelcome: bool = False) -> None:
+        """No broker, or (`unwelcome`) none that lets us in."""
+        self._why, self._unwelcome = why, unwelcome
         self._up.set()
 
     def take(self, received: Received) -> None:
@@ -119,14 +120,14 @@ class Fleet:
         except TimeoutError:
             self._why = "no answer"
         if self._why:
-            raise NotReachable(self._why)
+            raise (NotLetIn if self._unwelcome else NotReachable)(self._why)
 
 
 @asynccontextmanager
 async def fleet(
     url: str | Address, *, credentials: Path | None = None, tls: TlsFiles | None = None
 ) -> AsyncIterator[Fleet]:
-    """Watch all rigs of a broker for as long as the block lasts. Raises `BadAddress`, `NotReachable`."""
+    """Watch all rigs of a broker for as long as the block lasts. Raises `BadAddress`, `NotReachable`, `NotLetIn`."""
     address = parse(url) if isinstance(url, str) else url
     seen = Fleet(address.base)
     link = Link(
@@ -135,7 +136,7 @@ async def fleet(
         on_message=seen.take,
         on_up=seen.up,
         on_down=seen.down,
-        on_failed=seen.down,
+        on_failed=lambda why: seen.down(why, unwelcome=link.unwelcome),
     )
     running = asyncio.create_task(link.run())
     try:

@@ -23,6 +23,8 @@ class WayDown:
     """The way to the rig, or the rig itself, is gone."""
 
     why: str
+    unwelcome: bool = False
+    """It is about who we are, or whom we trust."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ class Listener(Protocol):
     def up(self) -> None:
         """The way is open: what is sent now arrives, and what is retained comes or has come."""
 
-    def down(self, why: str) -> None:
-        """The way is closed, or could not be opened; it is tried again."""
+    def down(self, why: str, *, unwelcome: bool = False) -> None:
+        """The way is closed, or could not be opened; it is tried again. `unwelcome`: for who we are, or whom we trust."""
 
     def denied(self, transaction: str, why: str) -> None:
         """The broker does not let us send that command."""

@@ -27,6 +27,8 @@ class View:
         """Whether the rig is there; None: not said yet."""
         self.why = ""
         """Why the way is closed."""
+        self.unwelcome = False
+        """It is closed for who we are, or whom we trust."""
         self.boot_id: str | None = None
         self.birth: Birth | None = None
         self.state: State | None = None
@@ -73,12 +75,12 @@ class View:
         if said is not None and self._take(said):
             self._hub.tell(said)
 
-    def down(self, why: str) -> None:
+    def down(self, why: str, *, unwelcome: bool = False) -> None:
         """The way is closed."""
-        self.open = False
+        self.open, self.unwelcome = False, unwelcome
         self.online = None  # by the time that the way is open again, the rig may be there or not
         self.why = why
-        self._hub.tell(WayDown(why))
+        self._hub.tell(WayDown(why, unwelcome))
 
     def denied(self, transaction: str, why: str) -> None:
         """The broker does not let us send that command."""
@@ -86,7 +88,7 @@ class View:
 
     def up(self) -> None:
         """The way is open."""
-        self.open = True
+        self.open, self.unwelcome = True, False
         self.why = ""
         self._hub.tell(WayOpen())
         if self.reachable:

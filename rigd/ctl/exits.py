@@ -15,7 +15,7 @@ class Exit(enum.IntEnum):
     USAGE = 2
     """Unknown command or option, or a value that the rig does not take."""
     CONFIG = 3
-    """Credentials or certificates are wrong or cannot be read."""
+    """Credentials or certificates are wrong or cannot be read, or the broker does not take them."""
     PLAN = 4
     """The plan is refused: rail, camera or disk cannot do it. Nothing has moved."""
     HARDWARE = 5

@@ -44,6 +44,13 @@ NEXT = {
 }
 
 
+LET_IN = (
+    "user and password come from a file that --credentials or RIGD_CREDENTIALS names, "
+    "certificates from --ca, --cert and --key (mqtts://); look whether they are those of this broker"
+)
+REACH = "look at the address (--url, RIGD_URL), and whether rigd and its broker run there"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What is said of an error."""
@@ -123,6 +130,10 @@ def explain(error: Exception) -> Failure:
             return Failure(Exit.UNREACHABLE, str(error), next_step="rigctl rigs shows those that there are")
         case errors.RigOffline():
             return Failure(Exit.UNREACHABLE, str(error), next_step="is it switched on, and does rigd run?")
+        case errors.NotLetIn():
+            return Failure(Exit.CONFIG, str(error), next_step=LET_IN)
+        case errors.NotReachable():
+            return Failure(Exit.UNREACHABLE, str(error), next_step=REACH)
         case errors.RigError():
             return Failure(Exit.UNREACHABLE, str(error))
         case OSError():

@@ -49,7 +49,7 @@ async def reached(
             "no rig on this machine" if closed is None else explain(closed, PermissionError(errno.EACCES, ""))
         )
         message = f"{machine}; and no broker ({error}); name a rig with --url or RIGD_URL"
-        raise NotReachable(message) from None
+        raise type(error)(message) from None
 
 
 def asked_for(options: argparse.Namespace) -> str | None:

@@ -62,7 +62,7 @@ async def _on_broker(url: str | None, options: argparse.Namespace, *, needed: bo
     except NotReachable as error:
         if not needed:
             return []
-        raise NotReachable(f"no broker: {error}") from None
+        raise type(error)(f"no broker: {error}") from None
     wanted = options.rig or address.rig
     return [(str(address.of(rig)), rigs[rig]) for rig in sorted(rigs) if wanted in {None, rig}]
 

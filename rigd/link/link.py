@@ -67,6 +67,8 @@ class Link:
         """How often a connection that was up was lost."""
         self.trouble = ""
         """Why there is no connection, in words; empty while there is one."""
+        self.unwelcome = False
+        """The last try failed for who we are, or whom we trust: another user, password or certificate is needed."""
         self.refused_subscriptions: tuple[str, ...] = ()
         """Subscriptions that the broker refused on this connection; not every broker says so."""
         self._endpoint = endpoint
@@ -145,6 +147,7 @@ class Link:
             wire = await self._reach()
         except Failed as failure:
             self._lost()
+            self.unwelcome = failure.who
             self._tell_trouble(str(failure), failed=True)
             if failure.kind is Kind.NOT_LISTENING:
                 return self._backoff.next_s(NOT_LISTENING_S)
@@ -212,6 +215,7 @@ class Link:
 
     def _up(self, wire: Wire) -> None:
         self.connected, self.speaks, self.trouble = True, wire.speaks, ""
+        self.unwelcome = False
         log.info("connected to %s, MQTT %s", self._endpoint, wire.speaks)
         for topic in self.refused_subscriptions:
             log.warning("%s refuses the subscription of %s", self._endpoint, topic)

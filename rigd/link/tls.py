@@ -55,7 +55,7 @@ def _no_password() -> str:
 
 def _unusable(what: str, path: Path | None, error: Exception, key: Path | None = None) -> Failed:
     where = f"{path}" + (f" with key {key}" if key is not None else "")
-    return Failed(Kind.DENIED, f"{what} {where} cannot be used: {_why(error)}")
+    return Failed(Kind.DENIED, f"{what} {where} cannot be used: {_why(error)}", who=True)
 
 
 def _why(error: Exception) -> str:

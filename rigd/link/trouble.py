@@ -25,11 +25,18 @@ class Kind(enum.Enum):
 
 
 class Failed(Exception):
-    """A try that came to nothing."""
+    """A try that came to nothing.
 
-    def __init__(self, kind: Kind, message: str) -> None:
+    Args:
+        kind: what it means for the next one.
+        message: why, for people.
+        who: it is about who we are, or whom we trust: another user, password or certificate is needed.
+    """
+
+    def __init__(self, kind: Kind, message: str, *, who: bool = False) -> None:
         super().__init__(message)
         self.kind = kind
+        self.who = who
 
 
 def explained(error: Exception, endpoint: Endpoint) -> str:
@@ -73,12 +80,12 @@ def _tls(error: ssl.SSLError) -> str:
     return f"TLS failed: {reason or error}"
 
 
-def after_hello(text: str, *, encrypted: bool) -> str:
-    """What ended a connection before the broker's answer, for people; `text` is what the socket said, if it said anything."""
+def after_hello(text: str, *, encrypted: bool) -> Failed:
+    """What ended a connection before the broker's answer; `text` is what the socket said, if it said anything."""
     lower = text.lower().replace("_", " ")
     if "alert" in lower and "certificate required" in lower:
-        return "the broker asks for a certificate of ours, and there is none"
+        return Failed(Kind.HUNG_UP, "the broker asks for a certificate of ours, and there is none", who=True)
     if "alert" in lower:
-        return f"the broker refused our certificate ({text})"
+        return Failed(Kind.HUNG_UP, f"the broker refused our certificate ({text})", who=True)
     perhaps = "" if encrypted else "; perhaps it wants TLS on this port"
-    return f"the broker ended the connection before it answered{perhaps}"
+    return Failed(Kind.HUNG_UP, f"the broker ended the connection before it answered{perhaps}")

@@ -124,9 +124,7 @@ class Wire:
             if refusal is not None:
                 raise refusal
             return
-        raise Failed(
-            Kind.HUNG_UP, after_hello(self._complaints.last, encrypted=self._endpoint.tls is not None)
-        )
+        raise after_hello(self._complaints.last, encrypted=self._endpoint.tls is not None)
 
     async def subscribe(self, topics: Sequence[str]) -> list[str]:
         """Subscribe and wait for the broker's word; returns what it refused. Raises `Failed`."""
@@ -203,7 +201,8 @@ class Wire:
             raise
         except Exception as error:
             kind = Kind.NOT_LISTENING if isinstance(error, ConnectionRefusedError) else Kind.UNREACHABLE
-            raise Failed(kind, explained(error, self._endpoint)) from error
+            who = isinstance(error, ssl.SSLCertVerificationError)
+            raise Failed(kind, explained(error, self._endpoint), who=who) from error
 
     def _connect(self) -> None:
         tls: Context | None = None
@@ -326,7 +325,7 @@ class Wire:
         if code == UNSUPPORTED_VERSION:
             refusal = Failed(Kind.VERSION, f"{who} does not speak MQTT {self.speaks}")
         elif code in REFUSED_WHO:
-            refusal = Failed(Kind.DENIED, f"{who} refuses us: {words(reason)}")
+            refusal = Failed(Kind.DENIED, f"{who} refuses us: {words(reason)}", who=True)
         elif code:
             refusal = Failed(Kind.UNREACHABLE, f"{who} refuses: {words(reason)}")
         else:

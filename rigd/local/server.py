@@ -227,7 +227,7 @@ class _Client:
         self._obey(topic, payload)
 
     def _obey(self, topic: str, payload: bytes) -> None:
-        answered = topics.RESPONSE + topic.removeprefix(topics.REQUEST)
+        answered = topics.answer_to(topic)
 
         def reply(answer: bytes) -> None:
             self._outbox.put(message_line(answered, answer))

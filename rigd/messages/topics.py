@@ -21,6 +21,13 @@ INBOUND = ("request/+", "set/+", ESTOP)
 """What a rig subscribes to."""
 
 
+def answer_to(topic: str) -> str:
+    """Where an answer goes, unless the request named another topic: `response/<verb>`; all settings are answered on `response/set`."""
+    if topic.startswith(REQUEST):
+        return RESPONSE + topic.removeprefix(REQUEST)
+    return RESPONSE + topic.split("/", 1)[0]
+
+
 def session_frame(session: str) -> str:
     """Where a session's frames are told."""
     return f"session/{session}/frame"

@@ -19,9 +19,9 @@ from rigd.messages import topics
 from rigd.messages.base import CONTRACT, Error, ErrorCode
 from rigd.messages.events import CommandRefused
 from rigd.messages.reports import Reply
-from rigd.mqtt.answers import default_topic, refusal
+from rigd.mqtt.answers import refusal
 from rigd.mqtt.endpoint import endpoint_of
-from rigd.remote.bus import Incoming, Outgoing, Switchboard
+from rigd.remote.bus import Incoming, Outgoing, Switchboard, in_words
 from rigd.remote.chatter import Chatter
 from rigd.remote.reading import clean, transaction_in
 from rigd.remote.reporter import Reporter
@@ -209,7 +209,7 @@ class MqttAdapter:
             hook(received.payload)
             return
         topic = received.topic.removeprefix(self._prefix)
-        answer = functools.partial(self._answer, self._prefix + default_topic(topic), received.correlation)
+        answer = functools.partial(self._answer, self._prefix + topics.answer_to(topic), received.correlation)
         if received.response_topic:
             why = self._allowed(received.response_topic)
             if why is None:
@@ -252,7 +252,7 @@ class MqttAdapter:
         verb = clean(topic.removeprefix(topics.REQUEST))
         reply = Reply(transaction=transaction, verb=verb, status="error", error=error, time=self._clock.utc())
         answer(reply.model_dump_json().encode())
-        self._chatter.say("%s over %s refused: %s", clean(topic), SOURCE, error.message)
+        self._chatter.say("%s, %s, refused: %s", clean(topic), in_words(SOURCE), error.message)
         if self._reporter is not None:
             self._reporter.event(CommandRefused, topic=clean(topic), transaction=transaction, error=error)
 

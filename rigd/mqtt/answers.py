@@ -21,13 +21,6 @@ CLIENTS = "clients"
 """Below `<base>/`: where those who command have topics of their own. No rig is called so."""
 
 
-def default_topic(topic: str) -> str:
-    """Where the answer goes when the request named no topic: `response/<verb>`; `set/<setting>` is answered on `response/set`."""
-    if topic.startswith(topics.REQUEST):
-        return topics.RESPONSE + topic.removeprefix(topics.REQUEST)
-    return topics.RESPONSE + topic.split("/", 1)[0]
-
-
 def refusal(topic: str, *, base: str, rig: str, discovery_prefix: str) -> str | None:
     """Why an answer must not go to that topic; None when it may.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rigd.messages import events, reports
 from rigd.messages.base import Error, ErrorCode
-from rigd.remote.bus import Incoming
+from rigd.remote.bus import Incoming, in_words
 from rigd.remote.chatter import Chatter
 from rigd.remote.reading import clean
 from rigd.remote.verbs.room import Answer, Room
@@ -56,8 +56,8 @@ class Answers:
         if asker.answered:
             return
         self.say(asker, **reply_of(error))
-        topic, source = clean(asker.incoming.topic), asker.incoming.source
-        self._chatter.say("%s over %s refused: %s", topic, source, error.message)
+        topic, way = clean(asker.incoming.topic), in_words(asker.incoming.source)
+        self._chatter.say("%s, %s, refused: %s", topic, way, error.message)
         self._room.tell(events.CommandRefused, topic=topic, transaction=asker.transaction, error=error)
 
 

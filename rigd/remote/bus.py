@@ -57,6 +57,14 @@ class Incoming:
     """MQTT's DUP flag."""
 
 
+_WAYS = {"mqtt": "over MQTT", "local": "over the local socket", "panel": "at the panel"}
+
+
+def in_words(source: str) -> str:
+    """Which way a message came, for people: `over MQTT`, `over the local socket`."""
+    return _WAYS.get(source.partition(":")[0], f"over {source}")
+
+
 class Outlet(Protocol):
     """A transport, as the switchboard sees it."""
 

@@ -21,7 +21,7 @@ from rigd.messages.base import Error, ErrorCode
 from rigd.remote import gate
 from rigd.remote.actions import Action, Actions, Ending
 from rigd.remote.answers import Answers, Asker, lost, reply_of
-from rigd.remote.bus import Incoming
+from rigd.remote.bus import Incoming, in_words
 from rigd.remote.chatter import Chatter
 from rigd.remote.leases import Leases
 from rigd.remote.ledger import Entry, Ledger
@@ -161,7 +161,7 @@ class Desk:
     def _estop(self, asker: Asker) -> None:
         """Before anything is looked at, whatever it is and however it came."""
         incoming = asker.incoming
-        self._rig.controller.post(ev.EStop(f"e-stop over {incoming.source}"))
+        self._rig.controller.post(ev.EStop(f"e-stop {in_words(incoming.source)}"))
         self._room.stops += 1
         asker.transaction = transaction_in(incoming.payload)
         self._answers.say(asker, status="ok")
@@ -263,7 +263,7 @@ class Desk:
         command = work.command
         job = Job(command, work.asker.incoming.source)
         if gate.acts(command):
-            self._acted.say("%s over %s", command.name, job.source)
+            self._acted.say("%s, %s", command.name, in_words(job.source))
         quick = QUICK.get(command.name)
         if quick is None:
             task = asyncio.get_running_loop().create_task(self._work(work, job))

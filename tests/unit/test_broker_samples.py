@@ -38,7 +38,7 @@ TOLD = (
     topics.PREVIEW_IMAGE, topics.session_frame("20261121T180311Z-a"), topics.session_summary("20261121T180311Z-a"), "event/fault",
 )  # fmt: skip
 """What a rig tells everybody."""
-ANSWERED = ("response/home", "response/set", "response/set/step_um", "response/estop")
+ANSWERED = ("response/home", "response/set", "response/estop")
 COMMANDS = ("request/home", "request/session.start", "set/step_um", topics.ESTOP)
 
 

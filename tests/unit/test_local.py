@@ -99,7 +99,7 @@ def test_the_answer_goes_to_the_asker_alone(tmp_path):
             other.say(topic="set/step_um", payload={"params": {"value": 20}})
             assert (await one.hear())["topic"] == "settings"
             assert (await other.hear())["topic"] == "settings"
-            assert (await other.hear())["topic"] == "response/set/step_um"
+            assert (await other.hear())["topic"] == "response/set"
         sources = {source for _, _, source in fake.heard}
         assert len(sources) == 2
         await fake.until(lambda fake: set(fake.ways_lost) == sources)

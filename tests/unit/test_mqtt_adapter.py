@@ -14,7 +14,7 @@ from rigd.machine import events as ev
 from rigd.messages import topics
 from rigd.messages.base import CONTRACT
 from rigd.mqtt.adapter import MqttAdapter
-from rigd.mqtt.answers import MAX_LEVELS, MAX_TOPIC, default_topic, refusal
+from rigd.mqtt.answers import MAX_LEVELS, MAX_TOPIC, refusal
 from rigd.mqtt.endpoint import endpoint_of
 from rigd.remote.bus import Incoming, Outgoing, Switchboard
 from rigd.remote.reporter import Reporter
@@ -286,7 +286,7 @@ def test_a_base_of_several_levels_is_one_base():
     ],
 )
 def test_where_answers_go_by_default(topic, answer):
-    assert default_topic(topic) == answer
+    assert topics.answer_to(topic) == answer
 
 
 def test_further_topics_have_listeners_of_their_own(broker, tmp_path):

@@ -371,7 +371,7 @@ def test_the_e_stop_is_obeyed_whatever_it_is(tmp_path, payload, flags):
         reply = bench.put("estop", payload, **flags).replies[0]
         assert (reply["status"], reply["verb"]) == ("ok", "estop")
         await bench.reached(Mode.ESTOPPED)
-        assert bench.rig.state.fault.message == "e-stop over mqtt"
+        assert bench.rig.state.fault.message == "e-stop over MQTT"
         ended = await bench.end_of("h")
         assert ended["error"]["code"] == ErrorCode.INTERRUPTED
         assert (await bench.refused("home"))["code"] == ErrorCode.NOT_POSSIBLE

@@ -110,7 +110,7 @@ def test_stop_stops_a_move_gently_and_its_end_says_so(tmp_path):
         await passes(0.2)
         assert (await bench.do("stop"))["status"] == "ok"
         ended = await bench.end_of("g")
-        assert ended["error"] == {"code": "interrupted", "message": "stopped over mqtt", "field": None}
+        assert ended["error"] == {"code": "interrupted", "message": "stopped over MQTT", "field": None}
         assert 0 < ended["data"]["position_um"] < 15000
         assert bench.rig.state.mode is Mode.IDLE
 
@@ -295,7 +295,7 @@ def test_pause_resume_and_the_end_is_told_to_both(tmp_path):
         await passes(1.5)
         await bench.do("session.pause")
         await bench.reached(Mode.PAUSED)
-        assert bench.rig.state.stack.why == "paused over mqtt"
+        assert bench.rig.state.stack.why == "paused over MQTT"
         done = bench.rig.state.stack.accepted
         found = await bench.refused("session.resume", {"session": "another"})
         assert found["code"] == ErrorCode.NOT_POSSIBLE

@@ -8,6 +8,7 @@ from rigd.machine.state import Mode
 from rigd.messages.base import ErrorCode
 from rigd.messages.reports import JogHeld
 from rigd.messages.verbs import Goto, Jog, JogRenew, NoParams
+from rigd.remote.bus import in_words
 from rigd.remote.verbs.room import Answer, Job, Refusal, Room
 
 
@@ -32,7 +33,7 @@ async def jog(room: Room, job: Job, params: Jog) -> Answer:
 async def stop(room: Room, job: Job, _: NoParams) -> Answer:
     """Stop the rail gently; a stack is paused."""
     room.stops += 1
-    await room.rig.command(ev.Stop(f"stopped over {job.source}"))
+    await room.rig.command(ev.Stop(f"stopped {in_words(job.source)}"))
     return Answer()
 
 

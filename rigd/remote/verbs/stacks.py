@@ -13,6 +13,7 @@ from rigd.messages.base import ErrorCode
 from rigd.messages.reports import SessionStarted
 from rigd.messages.verbs import NoParams, SessionResume, SessionStart
 from rigd.remote.actions import Action, Ending
+from rigd.remote.bus import in_words
 from rigd.remote.verbs import looking, motion
 from rigd.remote.verbs.room import Answer, Job, Refusal, Room, error_of
 from rigd.session import Session
@@ -36,7 +37,7 @@ async def start(room: Room, job: Job, params: SessionStart) -> Answer:
 async def pause(room: Room, job: Job, _: NoParams) -> Answer:
     """Stand still with the stack kept."""
     room.stops += 1
-    await room.rig.command(ev.Pause(f"paused over {job.source}"))
+    await room.rig.command(ev.Pause(f"paused {in_words(job.source)}"))
     return Answer()
 
 
