@@ -1,4 +1,4 @@
-"""The camera driver for Raspberry Pi cameras. How and why: `docs/adr/0014`.
+"""The camera driver for Raspberry Pi cameras. How and why: `docs/adr/0015`.
 
 The sensor runs freely; a picture is the first of its frames that is proved to have begun late enough and has the settings it should. The
 camera is held by a process of its own, which may hang or die; the driver asks, waits no longer than it must, and replaces it.
@@ -169,12 +169,9 @@ class Picamera2Camera:
             moment = self._now()
             seen, start_s, end_s = self._new_frame(held, moment.monotonic(not_before_s))
             self._handles += 1
-            shot = self._shots[self._handles] = Shot(held.session, seen.handle)
+            self._shots[self._handles] = Shot(held.session, seen.handle)
             while len(self._shots) > KEPT_SHOTS:
                 self._shots.pop(next(iter(self._shots)))
-            if held.buffers == 1 and self._seat.wanted is not None:
-                # A held frame would stop the sensor, and with it the lens.
-                shot.data = self._fetched(shot)
             end_s = moment.here(end_s)
             self._wait_until(end_s)
             number = int(seen.told["SensorTimestamp"]) // 1000

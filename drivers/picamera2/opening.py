@@ -84,11 +84,14 @@ class Opener:
         Raises:
             DriverError, failures.Said, Hangs, Died: it cannot be.
         """
+        # A held picture must not stop the sensor while its lens is moved: frames show where it is.
+        least = 1 if self._seat.wanted is None else 2
+        self._buffers = max(self._buffers, least)
         while True:
             try:
                 return self._opened(self._buffers)
             except failures.Said as said:
-                if said.code != m.NO_MEMORY or self._buffers == 1:
+                if said.code != m.NO_MEMORY or self._buffers <= least:
                     raise
                 self._buffers -= 1
                 log.warning("%s; trying with %d", said, self._buffers)

@@ -38,7 +38,7 @@ class Sensor:
         self._queue, self._coming = [], []
         self._number = 0
         self._ignored = stage.SCRIPT["ignored_sets"]
-        self._drift = 1.0
+        self._drift, self._stubborn = 1.0, False
         self._lock, self._over = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -81,8 +81,8 @@ class Sensor:
             self._coming = [each for each in self._coming if each[0] > self._number]
         for changes in due:
             self._now |= changes
-            if "ExposureTime" in changes:
-                self._drift = 1.0
+            if "ExposureTime" in changes and not self._stubborn:
+                self._drift, self._stubborn = 1.0, False
         step = stage.SCRIPT["lens"]["slew"] if stage.SCRIPT["lens"] else 0.0
         self._lens += max(-step, min(step, self._now["LensPosition"] - self._lens))
 
@@ -98,7 +98,7 @@ class Sensor:
             self._over.set()
             return
         if fault.get("do") == "drift":
-            self._drift = fault["by"]
+            self._drift, self._stubborn = fault["by"], fault.get("stubborn", False)
         status = (
             FrameMetadata.Status.Startup if self._number <= STARTUP_FRAMES else FrameMetadata.Status.Success
         )
