@@ -25,6 +25,7 @@ UNDER_WAY: dict[str, frozenset[str]] = {
     "jog": frozenset({"moving", "stopping"}),
     "goto": frozenset({"moving", "stopping"}),
     "capture.test": frozenset({"testing", "stopping"}),
+    "sweep": frozenset({"idle", "moving", "testing", "stopping"}),
     "session.start": frozenset({"capturing", "paused", "stopping"}),
     "session.resume": frozenset({"capturing", "paused", "stopping"}),
 }

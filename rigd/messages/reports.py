@@ -143,6 +143,27 @@ class TestShot(Outward):
     """Why a stack would refuse it: black, damaged, another exposure than was set. Empty: it would not."""
 
 
+class SweepFound(Outward):
+    """What a sweep found: a proposal, which nothing takes over."""
+
+    near_um: float
+    best_um: float
+    """Where most of the picture is sharp at once."""
+    far_um: float
+    step_um: float
+    """Each of them may be off by as much."""
+    open_near: bool
+    """The subject goes on before the begin of the sweep."""
+    open_far: bool
+    """The subject goes on beyond its end."""
+    tiles: int
+    """Parts of the picture that had a depth."""
+    of_tiles: int
+    positions_um: list[float] = []
+    focus: list[float] = []
+    """The whole picture's focus measure at each position, the highest 1."""
+
+
 class Settings(Outward):
     """What the next stack is taken with."""
 

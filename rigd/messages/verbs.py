@@ -98,6 +98,17 @@ class Mark(Inward):
     """Default: where the rail stands."""
 
 
+class Sweep(Inward):
+    """Where does the subject begin and end? Small pictures along the rail, none of which is kept."""
+
+    from_um: PositionUm
+    """Where to begin."""
+    to_um: PositionUm
+    """Where to end."""
+    step_um: Annotated[Finite, Field(gt=0, le=1_000_000)]
+    """From picture to picture, at most; about a depth of field is good. 5 to 2000 pictures."""
+
+
 class PlanParams(Inward):
     """A stack. What is left away is as `settings` say."""
 
@@ -249,6 +260,14 @@ VERBS: dict[str, Verb] = {
         Verb("session.list", "the sessions on disk, newest first", data=reports.SessionList, acts=False),
         Verb(
             "capture.test", "take one picture here, outside of any session", data=reports.TestShot, long=True
+        ),
+        Verb(
+            "sweep",
+            "find where the subject begins and ends; proposes, and changes no setting",
+            Sweep,
+            data=reports.SweepFound,
+            long=True,
+            moves=True,
         ),
         Verb("settings", "read settings, or change some", SettingsParams, data=reports.Settings),
         Verb("lease.take", "become the one who commands", LeaseTake, data=reports.LeaseGranted),

@@ -105,6 +105,11 @@ class Actions:
         """The jog that is asked for or under way."""
         return next((action for action in self._under_way if action.hold_s is not None), None)
 
+    @property
+    def under_way(self) -> tuple[Action, ...]:
+        """All that are asked for or under way."""
+        return tuple(self._under_way)
+
     def expect(self, action: Action) -> Action:
         """Its command is put to the machine now."""
         self._under_way.append(action)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from rigd.rig import Refused, Rig
 from rigd.sweep.curves import Found, energies_of, find_ends
+
+Image = npt.NDArray[np.uint8]
+Energies = npt.NDArray[np.float32]
 
 LONGEST_PX = 1024
 """Pictures are reduced to less than twice this before they are measured: a sweep looks for tops, not for detail."""
@@ -64,15 +67,24 @@ class Sweep:
         return [value / highest if highest > 0 else 0.0 for value in whole]
 
 
+async def _here(work: Callable[[Image], Energies], image: Image) -> Energies:
+    return work(image)
+
+
 async def sweep(
-    rig: Rig, where: Range, on_picture: Callable[[int, int, Sweep], None] = lambda *_: None
+    rig: Rig,
+    where: Range,
+    on_picture: Callable[[int, int, Sweep], None] = lambda *_: None,
+    *,
+    run: Callable[[Callable[[Image], Energies], Image], Awaitable[Energies]] = _here,
 ) -> Sweep:
     """Take a picture at each position, none of which is kept. The rig is homed, and stands at the last position afterwards.
 
     Args:
         rig: open and idle.
         where: from where to where.
-        on_picture: called after each with how many there are, of how many, and what there is.
+        on_picture: called after each with how many there are, of how many, and what there is. What it raises ends the sweep.
+        run: has a function run with a picture, such as `Worker.run`: measuring takes tens of milliseconds. Default: here.
 
     Raises:
         Refused: not possible now, or stopped.
@@ -95,17 +107,21 @@ async def sweep(
                 f"the picture at {place_um:.1f} um cannot be looked at: {picture.note or 'its format is not decoded'}"
             )
         seen.positions_um.append(microsteps * capabilities.microstep_um)
-        seen.energies.append(energies_of(_reduced(picture.image)))
+        seen.energies.append(await run(_measured, picture.image))
         on_picture(index, len(places), seen)
     return seen
 
 
-def _reduced(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _measured(image: Image) -> Energies:
+    return energies_of(_reduced(image))
+
+
+def _reduced(image: Image) -> Image:
     """Every pixel the mean of a square of pixels."""
     side = max(1, max(image.shape[:2]) // LONGEST_PX)
     if side == 1:
         return image
     height, width = (size // side for size in image.shape[:2])
     blocks = image[: height * side, : width * side].reshape(height, side, width, side, *image.shape[2:])
-    means: npt.NDArray[np.uint8] = blocks.mean(axis=(1, 3), dtype=np.float32).round().astype(np.uint8)
+    means: Image = blocks.mean(axis=(1, 3), dtype=np.float32).round().astype(np.uint8)
     return means

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from rigd.remote.reading import SETS
-from rigd.remote.verbs import leasing, looking, motion, stacks, tuning
+from rigd.remote.verbs import leasing, looking, motion, stacks, sweeping, tuning
 from rigd.remote.verbs.room import Answer, Job, Room
 
 Quick = Callable[[Room, Job, Any], Answer]
@@ -42,12 +42,14 @@ WORKED: Mapping[str, Worked] = {
     "session.abort": stacks.abort,
     "session.list": looking.sessions,
     "capture.test": looking.shoot,
+    "sweep": sweeping.begin,
     "identify": looking.identify,
 }
 LIMITS: Mapping[str, Limit] = {
     "goto": motion.goto_limits,
     "jog": motion.jog_limits,
     "release": motion.release_limits,
+    "sweep": sweeping.limits,
     "identify": looking.identify_limits,
     "mark_near": tuning.mark_limits,
     "mark_far": tuning.mark_limits,
