@@ -228,7 +228,7 @@ class Pipeline:
             settings={key: value for key, value in asdict(arrived.settings).items() if value is not None},
             metrics=look.metrics,
             note=note,
-            settle={} if evidence.wait is None else rounded(evidence.wait),
+            settle=_settle(evidence.wait, twice=arrived.probe is not None),
         )
 
     def _expected(self, frame: int) -> judge.Expected:
@@ -295,10 +295,13 @@ def _times(effect: ProcessFrame | RejectFrame) -> dict[str, float | int]:
     }
 
 
-def rounded(wait: Wait) -> dict[str, Any]:
-    """A settle and its reason, for a record."""
-    return {
+def _settle(wait: Wait | None, *, twice: bool) -> dict[str, Any]:
+    """A settle and its reason, for a record; `twice`: another picture was taken after it, and this one when the rig was surely still."""
+    if wait is None:
+        return {}
+    found = {
         key: round(value, 6) if isinstance(value, float) else value
         for key, value in asdict(wait).items()
         if value is not None
     }
+    return {**found, "taken_twice": True} if twice else found

@@ -140,7 +140,7 @@ class StillControl:
                 await self.warn(session, "motion", why)
         advice = vibration.advice(step_um)
         if advice is not None:
-            why = f"{why}; {advice.text}"
+            why = f"{why}: {advice.text}"
         log.info("motion: %s", why)
         shape = stillness.shaping
         await self._store.run(

@@ -72,7 +72,7 @@ class FrameRecord:
     note: str = ""
     settle: Mapping[str, Any] = field(default_factory=dict)
     """How long it was to settle and why: `settle_s` as asked, `code`, `why`, `move_um`, and where it was computed `amplitude_um` and
-    `blur_um`. What it really got is `start_s` less `moved_s`."""
+    `blur_um`; `taken_twice` where this is the second picture, taken when the rig was surely still. What it really got is `start_s` less `moved_s`."""
 
 
 class Session:

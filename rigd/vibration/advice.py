@@ -41,7 +41,7 @@ class Advice:
         ramp_ms = 1e3 * self.periods / self.frequency_hz
         lasts = "one ringing period" if self.periods == 1 else f"{self.periods} ringing periods"
         return (
-            f"this rail cannot shape its moves; with an acceleration of {self.advised_um_per_s2 / 1000:.4g} mm/s² instead of "
+            f"with an acceleration of {self.advised_um_per_s2 / 1000:.4g} mm/s² instead of "
             f"{self.present_um_per_s2 / 1000:.4g} ($120 to $122 of a Grbl controller) each ramp of a {self.step_um:.4g} um step "
             f"lasts {ramp_ms:.0f} ms, {lasts} at {self.frequency_hz:.4g} Hz, and ends without ringing: {self.advised_um:.2g} um "
             f"instead of {self.present_um:.2g} um are left, with the frequency up to {OFF:.0%} off"

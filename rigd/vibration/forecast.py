@@ -67,17 +67,19 @@ class Forecast:
     def motion_text(self) -> str:
         """The shape of moves and why; or which acceleration would be better."""
         advised = self._vibration.advice(self.step_um)
-        if advised is not None:
-            return f"{self.chosen.why}; {advised.text}"
-        return self.chosen.why
+        return _sentence(self.chosen.why if advised is None else f"{self.chosen.why}: {advised.text}")
 
     @property
     def settle_text(self) -> str:
         """How long a frame settles after a step and why."""
         wait = self._vibration.wait_alone(self._settle, self._shaping, self.step_um)
-        return f"{wait.settle_s:.3f} s after each step: {wait.why}"
+        return _sentence(f"{wait.settle_s:.3f} s after each step: {wait.why}")
 
     @property
     def warnings(self) -> tuple[Note, ...]:
         """What is in the way of a better settle."""
         return self._vibration.notes
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

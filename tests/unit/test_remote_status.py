@@ -72,6 +72,8 @@ def test_a_frame_carries_its_evidence(whole):
         record = session.frames[frame.index]
         assert (frame.sha256, frame.bytes, frame.file) == (record.sha256, record.bytes, record.file)
         assert frame.moved_s + 0.2 <= frame.start_s + 1e-9
+        assert (frame.settle_asked_s, frame.settle_code) == (0.2, "fixed")
+        assert "settle.fixed_s is 0.2 s" in frame.settle_why
         assert frame.settle_s == pytest.approx(frame.start_s - frame.moved_s)
         assert frame.metrics
         assert frame.settings["exposure_s"] > 0

@@ -8,10 +8,12 @@ from drivers.base import Shaping
 from drivers.motion.oscillator import Oscillator
 from rigd.calibration.records import Amplitude, Calibration, RingDown, calibration_path, store
 from rigd.control.notices import Warned
+from rigd.machine import events as ev
+from rigd.machine.state import Mode
 from rigd.session.journal import read
 from rigd.settling import Allowed, Ring, Swing, settle_s
 from rigd.vibration.amplitude import Drive, ringing_um
-from tests.rigs import capture, small_rig, stored, with_rig
+from tests.rigs import capture, passes, resume, small_rig, stored, with_rig
 
 HZ, ZETA = 15.0, 0.03
 DRIVE = Drive(10_000.0, 200_000.0)
@@ -201,3 +203,44 @@ def test_still_stacks_are_not_taken_for_shaken(tmp_path, scene):
     assert noted(ran, "shaken") == noted(ran, "warning") == []
     assert len(noted(ran, "rejected")) <= 3
     assert len(frames_of(ran)) == 31
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.6, 1.5])
+def test_a_stop_while_a_frame_is_taken_twice_is_obeyed_and_the_stack_goes_on(tmp_path, after_s):
+    async def stopped(opened, session):
+        await stored(opened, 2)
+        await passes(after_s)
+        assert opened.state.stack.frame == 2
+        opened.controller.post(ev.Stop())
+        await opened.controller.reached(Mode.PAUSED)
+        await opened.command(ev.Resume())
+
+    ran = capture(rig(tmp_path, "plan.far_um=5600", known=[ring_down()]), stopped)
+    assert ran.seen.closed.outcome == "complete"
+    assert len(frames_of(ran)) == 7
+    assert max(blurs_px(ran)) <= BLUR_PX
+
+
+def test_an_interrupted_stack_is_resumed_with_its_moves_shaped(tmp_path):
+    async def cut(opened, session):
+        await stored(opened, 4)
+        await opened.suspend("cut off")
+
+    config = rig(tmp_path, "plan.far_um=5900", known=[ring_down()])
+    begun = capture(config, cut)
+    ran = resume(config, begun.path)
+    assert ran.seen.closed.outcome == "complete"
+    assert [entry["shaping"] for entry in noted(ran, "motion")] == ["zvd", "zvd"]
+    assert len(frames_of(ran)) == 10
+
+
+def test_a_damaged_calibration_is_said_and_the_rig_still_takes_its_stacks(tmp_path, caplog):
+    config = rig(tmp_path, "plan.far_um=5300")
+    path = calibration_path(config)
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    ran = capture(config)
+    assert len(frames_of(ran)) == 4
+    assert {entry["settle"]["code"] for entry in frames_of(ran)} == {"fallback"}
+    assert "nothing of the calibration is used" in caplog.text
+    assert [entry["code"] for entry in noted(ran, "warning")] == ["settle"]

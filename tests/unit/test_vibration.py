@@ -14,6 +14,7 @@ from rigd.calibration.records import Amplitude, Calibration, Mode, RingDown
 from rigd.settling import Ring
 from rigd.vibration.advice import advise
 from rigd.vibration.amplitude import Drive, factor_of, interpolated, ringing_um, swings
+from rigd.vibration.forecast import Forecast
 from rigd.vibration.known import knowledge
 from rigd.vibration.model import Vibration
 from rigd.vibration.shake import ShakeWatch, detail, kept, looks_shaken, shaken_beside
@@ -22,6 +23,7 @@ from tests.rigs import SMALL, small_rig
 
 HZ, ZETA, COUPLING = 15.0, 0.03, 0.4
 DRIVE = Drive(10_000.0, 200_000.0)
+ZVD_S = 1 / (HZ * math.sqrt(1 - ZETA**2))
 PLAIN, ZVD = Shaping("trapezoid"), Shaping("zvd", HZ, ZETA)
 RAIL = RailCapabilities("r", 0.625, 60_000.0, DRIVE.speed_um_per_s, DRIVE.acceleration_um_per_s2)
 CAMERA = CameraCapabilities(
@@ -245,6 +247,32 @@ def test_no_advice_for_what_rings_little_already_or_can_shape(tmp_path):
     _, unable = vibration(tmp_path, ring_downs=(ring_down(),), present=None)
     assert unable.advice(100.0).periods == 1
     assert unable.motion(100.0).shaping is None
+
+
+class Rail:
+    """One that tells how long its moves take."""
+
+    capabilities = RAIL
+
+    def move_time_s(self, distance):
+        return 0.001 * abs(distance)
+
+
+def test_the_forecast_times_moves_as_they_will_be_shaped_and_says_why(tmp_path):
+    config, able = vibration(tmp_path, "settle.mode=measured", ring_downs=(ring_down(),))
+    shaped = Forecast(able, config.settle, Rail(), 100.0)
+    assert shaped.move_time_s(160) == pytest.approx(2 * math.sqrt(100 / 200_000) + ZVD_S, abs=1e-9)
+    assert shaped.settle_s(160) < 0.1
+    assert shaped.motion_text.startswith("15 Hz is measured: ZVD")
+    config, unable = vibration(tmp_path, "settle.mode=measured", ring_downs=(ring_down(),), present=None)
+    plain = Forecast(unable, config.settle, Rail(), 100.0)
+    assert plain.move_time_s(160) == 0.16
+    assert plain.settle_s(160) > 0.5
+    assert "22.5 mm/s²" in plain.motion_text
+    assert "after each step" in plain.settle_text
+    assert plain.audits_s(250, 0.1) > 3 * 1.0
+    config, fixed = vibration(tmp_path, ring_downs=(ring_down(),))
+    assert Forecast(fixed, config.settle, Rail(), 100.0).audits_s(250, 0.1) == 0.0
 
 
 # ---------------------------------------------------------------------------------------------------------- stillness
