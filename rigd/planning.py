@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from drivers.base import CameraCapabilities, RailCapabilities, ShutterOptions
+from rigd.config.cross_plan import MICROSTEP_ERROR
 from rigd.config.model import Finish, RigConfig
 from rigd.config.plan import PlanSection
 from rigd.machine.state import EndAction, RailFacts, Stack
@@ -45,8 +46,6 @@ BYTES_A_DEPTH_PIXEL = 8
 """Of depth map and confidence at full size."""
 BYTES_A_COLOURED_PIXEL = 0.4
 """Of the depth map in colours."""
-MICROSTEP_ERROR = 0.04
-"""Of a full step, where the rail does not declare its own: 3 to 5 % for a motor on a common driver chip."""
 
 
 class RailForecast(Protocol):

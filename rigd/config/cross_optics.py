@@ -83,6 +83,24 @@ def _objective(parts: Parts, optics: Optics | None) -> Objective | None:
     return own.get(optics.objective) or library.objectives().get(optics.objective)
 
 
+def pixels_are_square(parts: Parts) -> Iterator[Problem]:
+    """Width and height of the sensor belong to the picture's pixels."""
+    optics, camera = parts.optics, parts.camera_is
+    if (
+        optics is None
+        or camera is None
+        or optics.sensor_height_mm is None
+        or optics.sensor_width_px is not None
+    ):
+        return
+    across_um = optics.pitch_um(camera.width)
+    down_um = optics.sensor_height_mm * 1000 / camera.height
+    if across_um is not None and abs(down_um / across_um - 1) > NEARLY:
+        message = f"pixels would be {across_um:.3g} µm wide and {down_um:.3g} µm high: the picture shows only a part of the sensor"
+        fix = "give the size of the part it shows, or sensor_width_px: <pixels across the whole width>"
+        yield parts.problem("optics.sensor_height_mm", message, fix)
+
+
 def camera_sees_the_same(parts: Parts) -> Iterator[Problem]:
     """A simulated camera has optics of its own."""
     optics, camera = parts.optics, parts.device("camera")
@@ -101,5 +119,6 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
 )
 ADVICE: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     within_the_objective,
+    pixels_are_square,
     camera_sees_the_same,
 )

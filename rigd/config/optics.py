@@ -37,7 +37,7 @@ class Optics(Section):
     sensor_width_mm: Positive | None = None
     """Width of the part of the sensor that a picture shows, from the data sheet."""
     sensor_height_mm: Positive | None = None
-    """Its height. Default: in proportion to the picture."""
+    """Its height, to check the width by: pixels are square."""
     sensor_width_px: Annotated[int, Field(ge=16)] | None = None
     """Pixels across that width. Default: the width of the camera's pictures."""
     wavelength_um: Annotated[float, Field(ge=0.2, le=2)] = 0.55

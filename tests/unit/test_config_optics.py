@@ -99,6 +99,15 @@ def test_a_lens_beyond_its_range_and_a_camera_that_simulates_another_are_warned_
     assert {"optics.magnification", "optics.f_number"} <= warnings
 
 
+def test_a_sensor_whose_height_does_not_fit_is_warned_of(tmp_path):
+    def warned(height_mm):
+        text = SMALL + LENS.replace("}", f", sensor_height_mm: {height_mm}}}")
+        return [one.path for one in examine(written(tmp_path, text)).warnings if "sensor" in one.path]
+
+    assert warned(3.84) == []
+    assert warned(3.24) == ["optics.sensor_height_mm"]
+
+
 def test_the_library_is_sound():
     assert all(one.about for one in library.objectives().values())
     for name, one in library.objectives().items():
