@@ -26,6 +26,7 @@ from drivers.motion.shaping import profile_for
 from drivers.registry import Context
 from drivers.stepdir import schedule
 from drivers.stepdir.homing import Homing, HomingFailed, Stopped
+from drivers.stepdir.hurry import hurry
 from drivers.stepdir.legs import Legs, limits_of
 from drivers.stepdir.options import StepDirOptions
 from drivers.stepdir.slow import SlowPins
@@ -209,7 +210,7 @@ class StepDirRail:
             return replace(self._status, limit=limit, warnings=self._warnings())
 
     def stop(self) -> None:
-        """Decelerate behind what is queued, at most 14 ms. Nothing happens at rest or when closed. Any thread."""
+        """Decelerate behind what is queued, at most 14 ms of it. Nothing happens at rest or when closed. Any thread."""
         with self._lock:
             if self._motion is not None:
                 self._train.stop()
@@ -277,7 +278,8 @@ class StepDirRail:
         """On the motion's thread."""
         after: RailStatus | None = None
         try:
-            after = act(motion.token)
+            with hurry():
+                after = act(motion.token)
         except Cancelled:
             pass
         except DriverError as error:

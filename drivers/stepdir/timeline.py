@@ -18,7 +18,7 @@ LEAD_US = (10, 6000)
 """Two waves without pulses open every time line: the first is there to be seen ending, the second is time to hand over the next."""
 WAVE_US = 2000
 """Length of a wave. What is asked of the rail takes effect behind the waves that are queued."""
-AHEAD_US = 12_000
+AHEAD_US = 14_000
 """So much is queued at most: a stop begins no later."""
 
 
@@ -89,10 +89,7 @@ class Timeline:
             return False
         ahead_us = self.committed_us - self._ends_us[max(0, self._done)]
         end_us, count = self._next()
-        return (
-            ahead_us + (end_us - self.committed_us) <= AHEAD_US + WAVE_US // 2
-            and count - self.out <= self._jump
-        )
+        return ahead_us + (end_us - self.committed_us) <= AHEAD_US and count - self.out <= self._jump
 
     def next_wave(self) -> Wave:
         """The next wave, taken as handed over."""

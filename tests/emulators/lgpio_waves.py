@@ -193,10 +193,10 @@ class Lgpio:
                 self._pass(at_s)
 
     def _runs_at(self, wanted_s: float) -> float:
-        for begin_s, end_s in self.faults.stalls:
-            if begin_s <= wanted_s < end_s:
-                return end_s
-        return wanted_s
+        stalls = self.faults.stalls
+        while stalls and stalls[0][1] <= wanted_s:
+            stalls.pop(0)
+        return stalls[0][1] if stalls and stalls[0][0] <= wanted_s else wanted_s
 
     def _pass(self, at_s: float) -> None:
         at_s += self.faults.late_s()

@@ -83,7 +83,9 @@ class Carriage:
         self.last_edge_s = 0.0
         self.shortest_s = 1e9
         self.broken: set[int] = set()
-        """Pins of switches that do not close any more."""
+        """Pins of switches that are not pressed any more by anything."""
+        self.cut: set[int] = set()
+        """Pins of switches whose wire is broken."""
         self.by_hand: set[int] = set()
         """Pins of switches that a hand presses; `show()` lets the rail see it."""
         self._options = options
@@ -120,7 +122,7 @@ class Carriage:
 
     def _switch(self, number: int, pressed: bool) -> None:
         pressed = (pressed or number in self.by_hand) and number not in self.broken
-        closed = pressed != self._options.normally_closed
+        closed = pressed != self._options.normally_closed and number not in self.cut
         high = closed == (self._options.switch_closes_to == "supply")
         pin = self._pins[number]
         if pin.state != high:
