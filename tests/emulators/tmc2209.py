@@ -133,6 +133,8 @@ class Faults:
     """Before every echo."""
     split: int = 0
     """At most so many bytes at once, a millisecond apart."""
+    delay_s: float = 0.0
+    """Until anything is heard, echo and reply each."""
     echo: bool = True
     wrong_crc: int = 0
     """So many replies have a wrong CRC."""
@@ -275,6 +277,8 @@ class Wire:
             for byte in data
             if draw() >= self.faults.lose
         )
+        if self.faults.delay_s:
+            time.sleep(self.faults.delay_s)
         size = self.faults.split or len(heard) or 1
         for start in range(0, len(heard), size):
             if start:
