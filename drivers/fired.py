@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, cast
 
 from drivers.base import (
     BurstCamera,
@@ -110,6 +110,7 @@ class FiredBurstCamera(FiredCamera):
 
 def fired(camera: FireableCamera, shutter: Shutter) -> FiredCamera:
     """A camera and its release as one, which gives bursts where the camera does."""
-    if isinstance(camera, BurstCamera):
-        return FiredBurstCamera(camera, shutter)
+    # Not isinstance: Python 3.11 reads every property for it, and a closed camera has no capabilities to tell.
+    if hasattr(type(camera), "burst"):
+        return FiredBurstCamera(cast("FireableBurstCamera", camera), shutter)
     return FiredCamera(camera, shutter)
