@@ -49,7 +49,7 @@ def test_examples_have_nothing_wrong(path):
 
 
 def test_there_are_examples_for_a_pi():
-    assert len(FOR_A_PI) == 3
+    assert len(FOR_A_PI) == 4
 
 
 def test_the_demo_takes_forty_frames_or_more_of_a_ring():

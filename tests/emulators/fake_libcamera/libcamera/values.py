@@ -41,6 +41,8 @@ class Transform:
     def __str__(self):
         return f"hflip {self.hflip}, vflip {self.vflip}, transpose {self.transpose}"
 
+    __repr__ = __str__
+
     def __hash__(self):
         return hash((self.hflip, self.vflip, self.transpose))
 
@@ -82,6 +84,8 @@ class ColorSpace:
 
     def __str__(self):
         return f"{self.primaries}/{self.transferFunction}/{self.ycbcrEncoding}/{self.range}"
+
+    __repr__ = __str__
 
     def __hash__(self):
         return hash((self.primaries, self.transferFunction))

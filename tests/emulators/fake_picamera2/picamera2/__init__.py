@@ -181,7 +181,7 @@ class Picamera2:
             use_case,
         )
 
-    def configure(self, camera_config):
+    def configure(self, camera_config=None):
         if self.started:
             raise RuntimeError("Camera must be stopped before configuring")
         config = {
