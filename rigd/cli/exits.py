@@ -30,6 +30,8 @@ class Exit(enum.IntEnum):
     """The session is complete, but its pictures could not be fused. `rigd finish` tries again."""
     BROKER = 10
     """No broker could be started, or its user and password cannot be read."""
+    REFUSED = 11
+    """A calibration is not believed, or cannot be had: why is said, with what to do."""
     INTERRUPTED = 130
     """Ctrl-C or a signal; the stack can be resumed."""
 

@@ -76,6 +76,7 @@ def make_parser() -> argparse.ArgumentParser:
         _sweep,
         _check,
         _sessions,
+        _calibrate,
         _firmware,
         _states,
     ):
@@ -344,6 +345,12 @@ def _firmware(commands: Any) -> None:
     for action in (checking, applying):
         _config_options(action)
         _json_option(action)
+
+
+def _calibrate(commands: Any) -> None:
+    from rigd.cli.parser_calibrate import add_to
+
+    add_to(commands, _command, _config_options, _time_option, _json_option)
 
 
 def _states(commands: Any) -> None:

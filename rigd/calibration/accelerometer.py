@@ -1,0 +1,190 @@
+"""An accelerometer's record in place of the camera: comma-separated columns of time and acceleration, as loggers of the ADXL345 write it.
+
+    time,x,y,z            seconds; accelerations in g, or in m/s2 where the header says so (x_m_s2 or x [m/s2])
+
+The sensor sits on the camera, its wires loose. One record is one move: it is kept still, moved, and let ring. What follows the
+motion is fitted as a picture's track would be; an acceleration a at ω is a shift of a/ω².
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rigd.calibration import ringdown
+from rigd.calibration.records import Amplitude, RingDown
+from rigd.calibration.ringdown import Fit, RingDownError
+from rigd.calibration.ringing import Floats, Track
+from rigd.calibration.stand import CalibrationRefused
+
+G_M_PER_S2 = 9.80665
+UM_PER_M = 1e6
+LEAST_SAMPLES = 64
+SMOOTH_S = 0.02
+"""Over this the size of the acceleration is averaged where the end of the motion is looked for."""
+FILTER_SHARE = 0.45
+"""Of the sample rate: what the sensor's own filter lets through, at half its output rate, and a little less."""
+LONGEST_S = 4.0
+JUMP = 20.0
+"""A pause in the samples this many times as long as usual is a gap."""
+TIME = re.compile(r"^\s*(time|t|seconds|time_s|timestamp)\b", re.IGNORECASE)
+METRIC = re.compile(r"m\s*/?\s*s\^?2|m_s2|ms-2|m/s²", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One record: times (n,) in seconds, accelerations (n, 3) in m/s², with gravity in them."""
+
+    times_s: Floats
+    m_per_s2: Floats
+
+
+def read(path: Path) -> Recorded:
+    """Read a record. Raises `CalibrationRefused`, naming the line, or OSError."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CalibrationRefused(f"{path} is no text: {error.reason}") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> Recorded:
+    """A record from its text. Raises `CalibrationRefused`, naming the line."""
+    rows: list[list[float]] = []
+    unit = G_M_PER_S2
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        fields = [field.strip() for field in re.split(r"[,;\t]", stripped)]
+        if not rows and TIME.match(fields[0]):
+            _check_header(fields, f"{name}, line {number}")
+            unit = 1.0 if METRIC.search(stripped) else G_M_PER_S2
+            continue
+        rows.append(_row(fields, f"{name}, line {number}"))
+    if len(rows) < LEAST_SAMPLES:
+        raise CalibrationRefused(f"{name}: {len(rows)} samples, at least {LEAST_SAMPLES} are needed")
+    table = np.array(rows)
+    gaps = np.diff(table[:, 0])
+    if (gaps <= 0).any():
+        at = int(np.argmax(gaps <= 0)) + 1
+        raise CalibrationRefused(
+            f"{name}: time goes back or stands still at sample {at + 1} ({table[at, 0]:g} s)"
+        )
+    usual = float(np.median(gaps))
+    if gaps.max() > JUMP * usual:
+        at = int(gaps.argmax())
+        raise CalibrationRefused(
+            f"{name}: samples are missing between {table[at, 0]:g} and {table[at + 1, 0]:g} s"
+        )
+    return Recorded(table[:, 0] - table[0, 0], table[:, 1:4] * unit)
+
+
+def _check_header(fields: Sequence[str], where: str) -> None:
+    if len(fields) < 4:
+        raise CalibrationRefused(f"{where}: columns time, x, y, z are needed, not {', '.join(fields)}")
+
+
+def _row(fields: Sequence[str], where: str) -> list[float]:
+    if len(fields) < 4:
+        raise CalibrationRefused(f"{where}: time, x, y, z are needed, not {len(fields)} values")
+    try:
+        values = [float(field) for field in fields[:4]]
+    except ValueError as error:
+        raise CalibrationRefused(f"{where}: {error}") from error
+    if not all(math.isfinite(value) for value in values):
+        raise CalibrationRefused(f"{where}: a value is not finite")
+    return values
+
+
+def end_of_motion_s(record: Recorded) -> float:
+    """When the motion ended, as far as the record tells: after the largest acceleration. An end that is known is better."""
+    still = record.m_per_s2 - np.median(record.m_per_s2, axis=0)
+    size = np.sqrt((still**2).sum(axis=1))
+    width = max(1, round(SMOOTH_S / float(np.median(np.diff(record.times_s)))))
+    smooth = np.convolve(size, np.ones(width) / width, mode="same")
+    return float(record.times_s[int(smooth.argmax())])
+
+
+def track_of(record: Recorded, ended_s: float, move_um: float) -> Track:
+    """What follows the end of the motion, in m/s². Raises `CalibrationRefused` where there is too little of it."""
+    after = (record.times_s >= ended_s) & (record.times_s <= ended_s + LONGEST_S)
+    if np.count_nonzero(after) < LEAST_SAMPLES:
+        raise CalibrationRefused(
+            f"only {np.count_nonzero(after)} samples follow the end of the motion at {ended_s:g} s: let it ring for some seconds"
+        )
+    times, values = record.times_s[after] - ended_s, record.m_per_s2[after]
+    # Twice differenced, a smooth swing is gone and noise is left, √6 times as large.
+    noise = np.maximum(1.4826 * np.median(np.abs(np.diff(values, 2, axis=0)), axis=0) / math.sqrt(6), 1e-4)
+    rate_hz = 1 / float(np.median(np.diff(times)))
+    return Track(times, times, values, noise, move_um, rate_hz)
+
+
+def to_um(frequency_hz: float) -> float:
+    """Micrometres of shift for each m/s² at a frequency."""
+    return UM_PER_M / (2 * math.pi * frequency_hz) ** 2
+
+
+def ring_down(
+    records: Sequence[tuple[Recorded, float | None, float]],
+    *,
+    objective: str,
+    measured: str,
+    evidence: str = "",
+) -> tuple[RingDown, Fit, tuple[Track, ...]]:
+    """Frequency, damping and amplitudes from records.
+
+    Args:
+        records: each with the end of its motion (None: looked for) and the length of its move.
+        objective: name of what was on the camera.
+        measured: when, for the record.
+        evidence: folder of the evidence.
+
+    Raises:
+        CalibrationRefused: nothing of it is to be had.
+    """
+    tracks = []
+    for record, ended_s, move_um in records:
+        end = end_of_motion_s(record) if ended_s is None else ended_s
+        tracks.append(track_of(record, end, move_um))
+    sure_hz = FILTER_SHARE * min(track.rate_hz for track in tracks)
+    try:
+        found = ringdown.fit(tracks, pictures=False, sure_hz=sure_hz)
+    except RingDownError as error:
+        raise CalibrationRefused(f"the accelerometer's record: {error}") from error
+    first = found.modes[0]
+    um = to_um(first.frequency_hz)
+    amplitudes = []
+    for move_um in sorted({swing.move_um for swing in found.swings}):
+        alike = [swing for swing in found.swings if swing.move_um == move_um]
+        values = np.array([swing.shift for swing in alike])
+        claimed = float(np.mean([swing.shift_error for swing in alike])) / math.sqrt(len(alike))
+        scatter = float(values.std(ddof=1)) / math.sqrt(len(alike)) if len(alike) > 1 else 0.0
+        amplitudes.append(
+            Amplitude(
+                move_um=move_um,
+                amplitude_um=float(values.mean()) * um,
+                error_um=max(claimed, scatter) * um,
+            )
+        )
+    result = RingDown(
+        objective=objective,
+        measured=measured,
+        source="accelerometer",
+        frequency_hz=first.frequency_hz,
+        frequency_error_hz=first.frequency_error_hz,
+        damping=first.damping,
+        damping_error=first.damping_error,
+        amplitudes=tuple(amplitudes),
+        px_um=0.0,
+        shaping="",
+        rates_hz=found.rates_hz,
+        residual=found.misfit,
+        evidence=evidence,
+    )
+    return result, found, tuple(tracks)
