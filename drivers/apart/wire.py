@@ -20,6 +20,11 @@ JSON_LIMIT = 16_000_000
 class Message:
     """A request or an answer."""
 
+    @classmethod
+    def revived(cls, fields: dict[str, Any]) -> Message:
+        """One from its fields, as they came over the wire. For messages that hold more than plain values."""
+        return cls(**fields)
+
 
 @dataclass(frozen=True, slots=True)
 class Leave(Message):
@@ -47,7 +52,9 @@ class Codec:
     """
 
     def __init__(self, *kinds: type[Message]) -> None:
-        self._kinds = {kind.__name__: kind for kind in (Leave, Done, Refused, *kinds)}
+        self._kinds: dict[str, type[Message]] = {
+            kind.__name__: kind for kind in (Leave, Done, Refused, *kinds)
+        }
 
     def packed(self, message: Message, raw: bytes | memoryview = b"") -> tuple[bytes, bytes | memoryview]:
         """What goes on the wire: head with JSON, and the raw bytes."""
@@ -59,7 +66,7 @@ class Codec:
         try:
             fields: dict[str, Any] = json.loads(text)
             kind = self._kinds[fields.pop("type")]
-            message: Message = kind(**{name: _frozen(value) for name, value in fields.items()})
+            message = kind.revived({name: _frozen(value) for name, value in fields.items()})
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a message: {text[:80]!r}") from error
         return message

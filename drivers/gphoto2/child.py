@@ -1,214 +1,29 @@
-"""The driver's end of the camera process: start it, ask it, give it up."""
+"""The driver's end of the camera process."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import select
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
-from typing import IO, TypeVar
 
-from drivers.clock import Interrupt
+from drivers.apart.child import Child as AnyChild
+from drivers.apart.child import Died, GivenUp, Hangs, Reply
 from drivers.gphoto2 import messages as m
 
+__all__ = ["Child", "Died", "GivenUp", "Hangs", "Reply"]
+
 ROOT = Path(__file__).resolve().parents[2]
-LAST_WORDS = 400
-"""Characters of what a process said on stderr before it died."""
-SLICE = 1 << 20
-
-Reply = TypeVar("Reply", bound=m.Message)
 
 
-class GivenUp(Exception):
-    """The interrupt was set while an answer was waited for. The process still owes it."""
-
-
-class Hangs(Exception):
-    """No answer in time. The process still owes it."""
-
-    def __init__(self, asked: str, limit_s: float) -> None:
-        super().__init__(f"no answer to {asked} in {limit_s:g} s")
-        self.asked = asked
-        self.limit_s = limit_s
-
-
-class Died(Exception):
-    """The process is gone: libgphoto2 aborted, or somebody killed it."""
-
-
-class Child:
+class Child(AnyChild):
     """A camera process. It ends with this object's process, whatever it does at that moment."""
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        lifeline, self._lifeline = os.pipe()
-        self._socket = ours
-        self._wake, self._woken = socket.socketpair()
-        self._wake.setblocking(False)
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed in kill)
-        self._buffer = bytearray()
-        self.owes = ""
-        """The request whose answer has not come."""
-        command = [sys.executable, "-P", "-m", "drivers.gphoto2.worker", str(theirs.fileno()), str(lifeline)]
-        try:
-            self._process = subprocess.Popen(  # noqa: S603  (our own worker)
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=self._said,
-                stderr=self._said,
-                pass_fds=(theirs.fileno(), lifeline),
-                env=_environment(),
-                start_new_session=True,
-            )
-        finally:
-            theirs.close()
-            os.close(lifeline)
-
-    @property
-    def pid(self) -> int:
-        """Of the process."""
-        return self._process.pid
-
-    def ask(
-        self, request: m.Message, kind: type[Reply], limit_s: float, interrupt: Interrupt | None = None
-    ) -> tuple[Reply | m.Refused, memoryview]:
-        """Ask, and wait for the answer: a `kind` or a refusal, and its raw bytes.
-
-        Raises:
-            GivenUp: `interrupt` was set.
-            Hangs: no answer within `limit_s`, on the machine's clock.
-            Died: the process is gone.
-        """
-        if self.owes:
-            raise Hangs(self.owes, 0.0)
-        if interrupt is not None and interrupt.is_set():
-            raise GivenUp
-        asked = type(request).__name__.lower()
-        try:
-            self._socket.sendall(m.packed(request)[0])
-        except OSError as error:
-            raise Died(self._last_words()) from error
-        self.owes = asked
-        message, raw = self._answer(limit_s, interrupt)
-        if not isinstance(message, (kind, m.Refused)):
-            raise Died(f"it answered {type(message).__name__} to {asked}")
-        return message, raw
-
-    def settle(self, limit_s: float, interrupt: Interrupt | None = None) -> m.Message | None:
-        """Wait for an answer that was given up; None where none is owed.
-
-        Raises as `ask`.
-        """
-        return self._answer(limit_s, interrupt)[0] if self.owes else None
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process.returncode is None and self._process.poll() is None
-
-    def leave(self, limit_s: float) -> bool:
-        """End it in order where it lets itself be; False when it had to be killed."""
-        until_s = time.monotonic() + limit_s
-        try:
-            if not self.alive:
-                return False
-            self.settle(limit_s)
-            self.ask(m.Leave(), m.Done, max(0.0, until_s - time.monotonic()))
-            self._process.wait(max(0.1, until_s - time.monotonic()))
-        except (Hangs, Died, subprocess.TimeoutExpired):
-            return False
-        finally:
-            self.kill()
-        return True
-
-    def kill(self) -> None:
-        """End it now. One that the kernel cannot end, because it waits for a device, is left to the kernel."""
-        if self._socket.fileno() < 0:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1.0)
-        os.close(self._lifeline)
-        for end in (self._socket, self._wake, self._woken, self._said):
-            end.close()
-
-    # --------------------------------------------------------------------------------------------------------- answers
-
-    def _answer(self, limit_s: float, interrupt: Interrupt | None) -> tuple[m.Message, memoryview]:
-        until_s = time.monotonic() + limit_s
-        if interrupt is not None:
-            interrupt.call_when_set(self._wake_up)
-        try:
-            while (parted := self._whole()) is None:
-                self._hear_more(until_s, limit_s, interrupt)
-        finally:
-            if interrupt is not None:
-                interrupt.forget(self._wake_up)
-        self.owes = ""
-        return parted
-
-    def _hear_more(self, until_s: float, limit_s: float, interrupt: Interrupt | None) -> None:
-        watched = select.poll()
-        watched.register(self._socket, select.POLLIN)
-        watched.register(self._woken, select.POLLIN)
-        ready = dict(watched.poll(max(0.0, until_s - time.monotonic()) * 1000))
-        if interrupt is not None and interrupt.is_set():
-            raise GivenUp
-        if not ready:
-            raise Hangs(self.owes, limit_s)
-        if self._woken.fileno() in ready:
-            self._woken.recv(SLICE)
-        if self._socket.fileno() in ready:
-            try:
-                part = self._socket.recv(SLICE)
-            except OSError:
-                part = b""
-            if not part:
-                raise Died(self._last_words())
-            self._buffer += part
-
-    def _whole(self) -> tuple[m.Message, memoryview] | None:
-        """The message that the buffer holds, taken out; None while parts of it are missing."""
-        head = m.HEAD.size
-        if len(self._buffer) < head:
-            return None
-        text_bytes, raw_bytes = m.HEAD.unpack_from(self._buffer)
-        if text_bytes > m.JSON_LIMIT:
-            raise Died("something else speaks where its answers should be")
-        if len(self._buffer) < head + text_bytes + raw_bytes:
-            return None
-        whole, self._buffer = self._buffer, bytearray()
-        try:
-            message = m.unpacked(bytes(whole[head : head + text_bytes]))
-        except ValueError as error:
-            raise Died(str(error)) from error
-        return message, memoryview(whole)[head + text_bytes :]
-
-    def _wake_up(self) -> None:
-        """Any thread."""
-        with contextlib.suppress(OSError):
-            self._wake.send(b"!")
-
-    def _last_words(self) -> str:
-        """How it ended, and what it said before."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1.0)
-        code = self._process.returncode
-        if code is None:
-            how = "its socket is closed"
-        else:
-            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        self._said.seek(0, os.SEEK_END)
-        self._said.seek(max(0, self._said.tell() - LAST_WORDS))
-        said = " ".join(self._said.read().decode(errors="replace").split())
-        return f"{how}: {said}" if said else how
+        super().__init__(
+            lambda talk, life: [sys.executable, "-P", "-m", "drivers.gphoto2.worker", str(talk), str(life)],
+            m.CODEC,
+            _environment(),
+        )
 
 
 def _environment() -> dict[str, str]:

@@ -1,24 +1,13 @@
-"""What passes between the driver and its camera process: one request, one answer.
-
-On the wire a message is eight bytes, the lengths of the two parts that follow (big endian): JSON with the message's type and
-fields, and raw bytes, which only pictures have.
-"""
+"""What passes between the driver and its camera process: one request, one answer."""
 
 from __future__ import annotations
 
-import json
-import struct
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
-HEAD = struct.Struct(">II")
-JSON_LIMIT = 16_000_000
-"""A camera's settings with all their choices are some hundred kilobytes."""
+from drivers.apart.wire import Codec, Done, Leave, Message, Refused
 
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A request or an answer."""
+__all__ = ["Done", "Leave", "Message", "Refused"]
 
 
 # ----------------------------------------------------------------------------------------------------------- requests
@@ -94,25 +83,7 @@ class Reset(Message):
     port: str
 
 
-@dataclass(frozen=True, slots=True)
-class Leave(Message):
-    """Let go of the camera and end. Answer: `Done`."""
-
-
 # ------------------------------------------------------------------------------------------------------------ answers
-
-
-@dataclass(frozen=True, slots=True)
-class Done(Message):
-    """It was done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused(Message):
-    """libgphoto2 said no: its code, and its words in English."""
-
-    code: int
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +117,11 @@ class Tree(Message):
     """All settings that have a value."""
 
     widgets: tuple[Widget, ...]
+
+    @classmethod
+    def revived(cls, fields: dict[str, Any]) -> Tree:
+        """Its widgets are no messages of their own."""
+        return cls(tuple(Widget(**each) for each in fields["widgets"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,32 +158,23 @@ class Data(Message):
     size: int | None
 
 
-_REQUESTS = (Detect, Open, Describe, Read, Write, Trigger, Listen, Download, Delete, Reset, Leave)
-_ANSWERS = (Done, Refused, Cameras, Opened, Tree, Values, Triggered, Heard, Data)
-_TYPES: dict[str, type[Message]] = {kind.__name__: kind for kind in (*_REQUESTS, *_ANSWERS)}
-
-
-def packed(message: Message, raw: bytes = b"") -> tuple[bytes, bytes]:
-    """What goes on the wire: head with JSON, and the raw bytes."""
-    text = json.dumps({"type": type(message).__name__} | asdict(message)).encode()
-    return HEAD.pack(len(text), len(raw)) + text, raw
-
-
-def unpacked(text: bytes) -> Message:
-    """A message from its JSON. Raises `ValueError` when it is none."""
-    try:
-        fields: dict[str, Any] = json.loads(text)
-        kind = _TYPES[fields.pop("type")]
-        if kind is Tree:
-            return Tree(tuple(_widget(each) for each in fields["widgets"]))
-        return kind(**{name: _frozen(value) for name, value in fields.items()})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a message: {text[:80]!r}") from error
-
-
-def _widget(fields: dict[str, Any]) -> Widget:
-    return Widget(**{name: _frozen(value) for name, value in fields.items()})
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
+CODEC = Codec(
+    Detect,
+    Open,
+    Describe,
+    Read,
+    Write,
+    Trigger,
+    Listen,
+    Download,
+    Delete,
+    Reset,
+    Opened,
+    Cameras,
+    Tree,
+    Values,
+    Triggered,
+    Heard,
+    Data,
+)
+"""All that passes. A refusal has libgphoto2's code and its words, in English."""

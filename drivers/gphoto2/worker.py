@@ -6,16 +6,13 @@ second, and may hang, abort or be killed at any moment.
 
 from __future__ import annotations
 
-import fcntl
 import importlib
-import os
-import select
-import socket
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
+from drivers.apart.link import Link, die_with_driver
 from drivers.gphoto2 import messages as m
 
 NO_LIBRARY = 1
@@ -26,35 +23,6 @@ LISTEN_MS = 100
 CHOICES_KEPT = 500
 
 Answer = tuple[m.Message, bytes]
-
-
-class Link:
-    """The worker's end of the socket."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._socket = socket.socket(fileno=descriptor)
-
-    def receive(self) -> m.Message | None:
-        """The next request; None when the driver is gone."""
-        head = self._exactly(m.HEAD.size)
-        text = head and self._exactly(m.HEAD.unpack(head)[0])
-        return m.unpacked(text) if text else None
-
-    def send(self, message: m.Message, raw: bytes) -> None:
-        """Answer."""
-        head, raw = m.packed(message, raw)
-        self._socket.sendall(head)
-        if len(raw):
-            self._socket.sendall(raw)
-
-    def _exactly(self, count: int) -> bytes | None:
-        got = b""
-        while len(got) < count:
-            part = self._socket.recv(count - len(got))
-            if not part:
-                return None
-            got += part
-        return got
 
 
 class CameraSide:
@@ -225,28 +193,15 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def die_with_driver(lifeline: int) -> None:
-    """End when the other end of a pipe is closed, also while hanging inside libgphoto2.
-
-    The kernel then sends SIGIO, which ends a process that does not handle it; no thread of Python's has to run for that.
-    """
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
-    watched = select.poll()
-    watched.register(lifeline, 0)
-    if watched.poll(0):
-        sys.exit(1)
-
-
 def main(descriptor: int, lifeline: int) -> None:
     """Serve until told to leave, or until the driver is gone."""
     die_with_driver(lifeline)
-    link = Link(descriptor)
+    link = Link(descriptor, m.CODEC)
     request = link.receive()
     try:
         side = CameraSide(importlib.import_module("gphoto2"))
     except ImportError as error:
-        link.send(m.Refused(NO_LIBRARY, str(error)), b"")
+        link.send(m.Refused(NO_LIBRARY, str(error)))
         return
     while request is not None:
         link.send(*side.answer(request))

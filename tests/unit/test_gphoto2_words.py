@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from drivers.apart.wire import HEAD
 from drivers.base import AlarmResponse, DriverError, DriverNotAvailable, Unplugged
 from drivers.gphoto2 import failures, holders, messages, recovery, widgets
 from drivers.gphoto2.choosing import Absent, candidates, only
@@ -276,8 +277,8 @@ def test_the_ladder():
     ],
 )
 def test_messages_come_out_as_they_went_in(message):
-    head, _ = messages.packed(message)
-    assert messages.unpacked(head[messages.HEAD.size :]) == message
+    head, _ = messages.CODEC.packed(message)
+    assert messages.CODEC.unpacked(head[HEAD.size :]) == message
 
 
 @pytest.mark.parametrize(
@@ -285,4 +286,4 @@ def test_messages_come_out_as_they_went_in(message):
 )
 def test_what_is_no_message(text):
     with pytest.raises(ValueError):
-        messages.unpacked(text)
+        messages.CODEC.unpacked(text)
