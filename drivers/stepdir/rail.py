@@ -31,15 +31,14 @@ from drivers.stepdir.legs import Legs, limits_of
 from drivers.stepdir.options import StepDirOptions
 from drivers.stepdir.slow import SlowPins
 from drivers.stepdir.statistics import Statistics, Trace
-from drivers.stepdir.train import Cancelled, End, Ending, Train
+from drivers.stepdir.train import Cancelled, Train
 from drivers.stepdir.transmitter import Transmitter
+from drivers.stepdir.words import alarm_of, lost, warnings
 
 log = logging.getLogger(__name__)
 
 START_S = 0.02
 """From a motion being asked for to its first pulse: lgpio looks for new waves every 20 ms, and a lead of 6 ms comes first."""
-KEPT_LIMIT = 256_000_000
-"""So many bytes kept by lgpio are worth a word."""
 ENDS_S = 5.0
 """Real seconds that a motion's thread has to end in: it needs a few milliseconds."""
 
@@ -207,7 +206,7 @@ class StepDirRail:
                 )
             pressed = self._pins.pressed()
             limit = Limit.HOME if Limit.HOME in pressed else Limit.FAR if Limit.FAR in pressed else Limit.NONE
-            return replace(self._status, limit=limit, warnings=self._warnings())
+            return replace(self._status, limit=limit, warnings=warnings(self._train.statistics))
 
     def stop(self) -> None:
         """Decelerate behind what is queued, at most 14 ms of it. Nothing happens at rest or when closed. Any thread."""
@@ -284,11 +283,11 @@ class StepDirRail:
             pass
         except DriverError as error:
             log.error("%s", error)  # noqa: TRY400  (its words say it all)
-            after = self._lost(f"{error}: home the rail", self._clock.now())
+            after = lost(f"{error}: home the rail", self._clock.now())
         finally:
             with self._lock:
                 if self._motion is motion:
-                    self._status = after or self._lost("the driver failed: home the rail", self._clock.now())
+                    self._status = after or lost("the driver failed: home the rail", self._clock.now())
                     self._zero = self._zero if self._status.homed else None
                     self._motion = None
             self._clock.work_ends()
@@ -298,7 +297,8 @@ class StepDirRail:
         if not legs.ready(token):
             return self._at_rest(self._clock.now())
         end = legs.go(token, distance, speed_um_per_s, shaping=self._shaping)
-        return self._after(end, legs)
+        alarm = alarm_of(end, legs.met)
+        return self._at_rest(end.ended_s) if alarm is None else lost(alarm, end.ended_s)
 
     def _home(self, token: int, counted: int | None) -> RailStatus:
         try:
@@ -306,21 +306,12 @@ class StepDirRail:
         except Stopped:
             return RailStatus(moving=False, homed=False, position=None, ended_s=self._clock.now())
         except HomingFailed as error:
-            return self._lost(str(error), self._clock.now())
+            return lost(str(error), self._clock.now())
         with self._lock:
             self._train.check(token)
             self._zero = zero
         missed = None if counted is None else zero - counted
         return replace(self._at_rest(self._clock.now()), home_error=missed)
-
-    def _after(self, end: End, legs: Legs) -> RailStatus:
-        if end.ending is Ending.CUT:
-            names = " and ".join(sorted(limit.value for limit in legs.met))
-            return self._lost(f"ran into the {names} switch: home the rail", end.ended_s)
-        if end.ending is Ending.LOST:
-            why = f"the pulses ran dry at {end.rate_hz:.0f} a second, steps may be lost: home the rail"
-            return self._lost(why, end.ended_s)
-        return self._at_rest(end.ended_s)
 
     def _at_rest(self, ended_s: float) -> RailStatus:
         with self._lock:
@@ -329,21 +320,12 @@ class StepDirRail:
                 self._status, moving=False, homed=position is not None, position=position, ended_s=ended_s
             )
 
-    def _lost(self, alarm: str, ended_s: float) -> RailStatus:
-        return RailStatus(moving=False, homed=False, position=None, ended_s=ended_s, alarm=alarm)
-
     def _legs(self) -> Legs:
         return Legs(self._options, self._train, self._pins, self._clock, self._lock)
 
     def _profile_s(self, pulses: int) -> float:
         rate = self._options.step_rate_hz
         return profile_for(self._shaping, float(pulses), rate, self._limits.deceleration).duration_s
-
-    def _warnings(self) -> tuple[str, ...]:
-        kept = self._train.statistics.kept_bytes
-        if kept < KEPT_LIMIT:
-            return ()
-        return (f"lgpio keeps {kept // 1_000_000} MB of pulses that were sent: restart rigd when it is idle",)
 
     def _drop(self) -> None:
         """No pulse more, motor off, position unknown."""
