@@ -56,6 +56,7 @@ def _explain(error: Exception) -> tuple[Exit, str]:
     from rigd.link.credentials import CredentialsError
     from rigd.plan import PlanError
     from rigd.session import DamagedJournal, JournalInUse, SessionError
+    from rigd.session.files import explained
     from rigd.sole import AnotherDaemon
 
     match error:
@@ -80,7 +81,7 @@ def _explain(error: Exception) -> tuple[Exit, str]:
         case AnotherDaemon():
             code, message = Exit.HARDWARE, str(error)
         case OSError():
-            code, message = Exit.STORAGE, str(error)
+            code, message = Exit.STORAGE, explained(error)
         case _:
             code, message = Exit.INTERNAL, f"internal error: {error!r}; run again with -vv and report it"
     return code, message

@@ -29,6 +29,8 @@ class Lease:
         """The newest grant."""
         self.lost = asyncio.Event()
         """Set when the rig says that somebody else has it, or nobody: it lapsed while the way was lost, or rigd was started anew."""
+        self.given_back = False
+        """Whether the rig has it back, after the block."""
 
     def check(self) -> None:
         """Raises `CommandRefused` when it is lost."""

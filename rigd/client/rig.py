@@ -212,6 +212,7 @@ class RigClient(Connection):
             if not lease.lost.is_set():
                 with suppress(RigError):
                     await self.give_back(lease.token)
+                    lease.given_back = True
 
     async def take_lease(
         self, holder: str, *, ttl_s: float | None = None, force: bool | None = None

@@ -21,6 +21,7 @@ from rigd.machine import events as ev
 from rigd.machine import refusal, step
 from rigd.machine.kinds import Event
 from rigd.machine.state import Mode, State
+from rigd.session.files import explained
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ class Controller:
 
     def _failure(self, effect: fx.Effect, error: Exception) -> Event | None:
         """What a driver's or a disk's error means to the machine."""
-        what = str(error)
+        what = explained(error) if isinstance(error, OSError) else str(error)
         match effect:
             case fx.HaltRail():
                 # The machine has given the rail up already; to tell it again would only make it halt again.

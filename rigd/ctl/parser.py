@@ -266,7 +266,7 @@ def _leases(commands: Any) -> None:
         "lease",
         "tuning:lease",
         "who commands: take the lease, keep it, give it back",
-        more="`take` prints a token; commands carry it as --lease or RIGD_LEASE. `hold` keeps the lease until Ctrl-C.",
+        more="`take` prints a token; commands carry it as --lease or RIGD_LEASE. `hold` keeps the lease until Ctrl-C, and gives it back then.",
         examples=(
             "  export RIGD_LEASE=$(rigctl lease take me --ttl 600)\n"
             "  rigctl lease release\n  rigctl lease hold me\n"

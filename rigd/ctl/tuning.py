@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
+import sys
 from typing import Any
 
-from rigd.client import RigClient
+from rigd.client import Lease, RigClient
 from rigd.ctl.exits import Exit
-from rigd.ctl.failures import Failure, Stopped
+from rigd.ctl.failures import NEXT, Failure, Stopped
 from rigd.ctl.reach import reached
 from rigd.ctl.saying import aside, done, plain
 from rigd.ctl.words import length_um
@@ -70,11 +72,30 @@ async def _release(rig: RigClient, options: argparse.Namespace) -> None:
 
 async def _hold(rig: RigClient, options: argparse.Namespace) -> None:
     ttl_s = options.ttl if options.ttl is not None else 30.0
-    async with rig.lease(options.holder, ttl_s=ttl_s, force=options.force) as held:
-        done(options, held.token, held.granted)
-        aside("held until Ctrl-C; commands elsewhere need it as RIGD_LEASE")
-        await held.lost.wait()
-        raise Stopped(Failure(Exit.STOPPED, "the lease is lost", "no_lease"))
+    held: Lease | None = None
+    try:
+        async with rig.lease(options.holder, ttl_s=ttl_s, force=options.force) as held:
+            done(options, held.token, held.granted)
+            sys.stdout.flush()
+            aside("held until Ctrl-C; commands elsewhere need it as RIGD_LEASE")
+            await held.lost.wait()
+    except asyncio.CancelledError:
+        # Ctrl-C is how one lets go.
+        if held is None:
+            raise
+        _let_go(held)
+        return
+    why = "the lease is lost: it has lapsed, somebody took it by force, or rigd was started anew"
+    raise Stopped(Failure(Exit.STOPPED, why, "no_lease", next_step=NEXT["no_lease"]))
+
+
+def _let_go(held: Lease) -> None:
+    if held.given_back:
+        aside("the lease is given back; the rig goes on with what it does (rigctl stop stops it)")
+        return
+    within = f"it lapses by itself within {held.granted.ttl_s:g} s"
+    message = f"there was no way to the rig to give the lease back; {within}"
+    raise Stopped(Failure(Exit.INTERRUPTED, message, next_step="rigctl lease shows who has it"))
 
 
 _LEASES = {"show": _show, "take": _take, "renew": _renew, "release": _release, "hold": _hold}

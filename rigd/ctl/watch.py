@@ -26,7 +26,7 @@ from rigd.ctl.words import duration_text, readable, um_text
 from rigd.messages.events import FrameRetried
 from rigd.messages.reports import State
 
-TEXT_ROWS = 9
+TEXT_ROWS = 11
 """Rows that are not for the picture."""
 FRAME_S = 0.2
 """Shortest time between two pictures of the screen."""
@@ -170,7 +170,7 @@ def screen(rig: RigClient, why: str, refusal: str, picture: RenderableType | Non
     Args:
         rig: whose state is shown.
         why: why there is no way to it; empty: there is.
-        refusal: the last picture that was refused, in words.
+        refusal: the last frame that was taken again, and why.
         picture: as half blocks.
     """
     state = rig.state
@@ -193,8 +193,10 @@ def screen(rig: RigClient, why: str, refusal: str, picture: RenderableType | Non
         parts.append(bar)
     if state.last_settle_s is not None:
         rows.append(("last settle", f"{state.last_settle_s:.2f} s"))
-    if refusal or state.last_error:
-        rows.append(("last refusal", refusal or state.last_error))
+    if refusal:
+        rows.append(("taken again", refusal))
+    if state.last_error and (state.fault is None or state.last_error != state.fault.message):
+        rows.append(("last error", state.last_error))
     if state.fault is not None:
         rows.append(("fault", Text(f"{state.fault.message}; next: {state.fault.next_step}", style="red")))
     table = Table.grid(padding=(0, 2))

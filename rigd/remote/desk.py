@@ -31,6 +31,7 @@ from rigd.remote.settings import LiveSettings
 from rigd.remote.verbs import QUICK, WORKED
 from rigd.remote.verbs.room import Answer, Job, Refusal, Room, error_of
 from rigd.remote.vigil import Vigil
+from rigd.session.files import explained
 from rigd.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -234,7 +235,7 @@ class Desk:
             log.warning("commands cannot be written down: %s", error)
             if command.verb.always:
                 return None
-            message = f"it cannot be written down that this was asked for: {error}; make room on the disk"
+            message = f"it cannot be written down that this was asked for: {explained(error)}"
             raise Refusal(ErrorCode.STORAGE, message) from error
 
     def _remember(self, command: Command, error: Error) -> None:

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from drivers.clock import Clock
+from rigd.session.files import DiskError
 
 log = logging.getLogger(__name__)
 
@@ -158,11 +159,14 @@ class Ledger:
 
     def _write(self, line: dict[str, Any]) -> None:
         data = json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        written = os.write(self._descriptor, data)
+        try:
+            written = os.write(self._descriptor, data)
+        except OSError as error:
+            raise DiskError.of(error, self.path) from error
         self._dirty = True
         if written != len(data):
             os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
-            raise OSError(f"no space left for {self.path}")
+            raise DiskError.full(self.path)
 
     def _try_write(self, line: dict[str, Any]) -> None:
         """After the fact: there is nothing to take back any more."""

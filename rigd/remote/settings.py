@@ -20,7 +20,7 @@ from rigd.messages import reports
 from rigd.messages.base import ErrorCode
 from rigd.messages.verbs import PlanParams, SettingsParams
 from rigd.remote.reading import clean, explain
-from rigd.session.files import sync_folder, write_atomic
+from rigd.session.files import DiskError, sync_folder, write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -243,14 +243,20 @@ class LiveSettings:
             write_atomic(self.path, line, durable=False)
             self._lines = 1
             return
+        try:
+            self._append(line)
+        except OSError as error:
+            raise DiskError.of(error, self.path) from error
+        self._lines += 1
+
+    def _append(self, line: bytes) -> None:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             if (written := os.write(descriptor, line)) != len(line):
                 os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
-                raise OSError(f"no space left for {self.path}")
+                raise DiskError.full(self.path)
         finally:
             os.close(descriptor)
-        self._lines += 1
 
     def _load(self) -> None:
         """Take in what was changed before the restart. What is no setting of this config any more is left out, and said."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.clock import Clock
-from rigd.session.files import sync_folder
+from rigd.session.files import DiskError, sync_folder
 
 NAME = "journal.jsonl"
 
@@ -89,6 +89,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
+        self.path = path
         self._clock = clock
         fresh = not path.exists()
         self._descriptor = lock(path)
@@ -123,11 +124,11 @@ class Journal:
         )
         try:
             if os.pwrite(self._descriptor, line, self._size) != len(line):
-                raise OSError("no space left for the journal")
+                raise DiskError.full(self.path)
             os.fsync(self._descriptor)
-        except OSError:
+        except OSError as error:
             os.ftruncate(self._descriptor, self._size)
-            raise
+            raise DiskError.of(error, self.path) from error
         self._size += len(line)
         self.count += 1
 

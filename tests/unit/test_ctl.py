@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -306,6 +307,41 @@ def test_leases(rig, capsys, monkeypatch):
     assert main(["lease", "take"]) == Exit.USAGE
 
 
+def holding(environ):
+    """`rigctl lease hold` in a process of its own, once it has the lease."""
+    where = ("--url", f"unix:{environ}/rigd-fake.sock", "--timeout", "2")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rigd.ctl", "lease", "hold", "me", "--ttl=9", *where],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline().strip()
+    return process
+
+
+def test_ctrl_c_gives_a_lease_that_is_held_back_and_says_so(rig, environ):
+    process = holding(environ)
+    assert rig.call(lambda fake: fake.lease.holder) == "me"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == Exit.DONE
+    assert "the lease is given back; the rig goes on" in err
+    assert rig.call(lambda fake: fake.lease) is None
+
+
+def test_a_lease_that_cannot_be_given_back_is_said_to_lapse(environ):
+    def reach(fake):
+        return LocalServer(environ / "rigd-fake.sock", fake.rig, fake, fake.switchboard)
+
+    with served(reach):
+        process = holding(environ)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == Exit.INTERRUPTED
+    assert "it lapses by itself within 9 s" in err
+
+
 def test_a_refusal_is_one_line_with_code_field_and_next_step(rig, capsys):
     assert main(["goto", "99mm"]) == Exit.USAGE
     line = "rigctl: goto: 20000 um is the end [out_of_limits, params.position_um]; next: rigctl status shows the limits\n"
@@ -520,6 +556,7 @@ def test_the_screen_shows_what_matters(environ):
         )
         server = LocalServer(environ / "s", "fake", fake, fake.switchboard)
         async with server, connect(f"unix:{environ}/s") as rig:
+            rig._view.state = rig.state.model_copy(update={"last_error": "request/goto: beyond the limits"})
             return screen(rig, "", "frame 2: too dark", half_blocks(picture(), 10, 5))
 
     console = Console(width=80, force_terminal=True, color_system="truecolor", file=io.StringIO())
@@ -528,3 +565,6 @@ def test_the_screen_shows_what_matters(environ):
     assert "\x1b[2J" not in text
     for words in ("capturing", "2 of 4", "9.0 s left", "0.20 s", "frame 2: too dark", "black", UPPER_HALF):
         assert words in text
+    labels = {line.split("  ")[0]: line for line in text.splitlines()}
+    assert "frame 2: too dark" in labels["taken again"]
+    assert "beyond the limits" in labels["last error"]

@@ -71,8 +71,9 @@ def test_a_full_disk_leaves_the_journal_as_it_was(path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", half)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as caught:
         journal.write("frame")
+    assert str(caught.value) == f"{path}: No space left on device; make room on that disk"
     assert path.read_bytes() == before
     monkeypatch.undo()
     journal.write("frame")

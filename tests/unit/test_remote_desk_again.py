@@ -223,7 +223,10 @@ def test_when_it_cannot_be_written_down_only_what_makes_the_rig_safer_is_done(tm
         with monkeypatch.context() as patched:
             patched.setattr(os, "write", full)
             found = await bench.refused("goto", {"position_um": 9000}, transaction="a")
-            assert (found["code"], "disk" in found["message"]) == (ErrorCode.STORAGE, True)
+            assert found["code"] == ErrorCode.STORAGE
+            assert found["message"].endswith(
+                f"{bench.ledger.path}: No space left on device; make room on that disk"
+            )
             await bench.do("goto", {"position_um": 9000})
             await passes(0.2)
             await bench.do("stop", transaction="b")

@@ -205,6 +205,30 @@ def test_every_command_of_the_document_does_what_it_says(tmp_path):
             assert json.loads(lines.wait(lambda line: line.startswith("{")))
 
 
+def test_waiting_for_the_end_of_a_command_is_not_misled_by_that_of_another(tmp_path):
+    """Somebody else's end comes first, and is passed over; a refusal is not waited for."""
+    strays = """
+eval "$(declare -f ask | sed '1s/ask/really_ask/')"
+ask() {
+  mosquitto_pub -q 1 -t "$R/event/action_finished" -m '{"transaction":"another","status":"ok","data":{"stray":true}}'
+  really_ask "$@"
+}
+"""
+    define, *_ = block("docs/mqtt.md", "finish() {").partition("\nfinish home ")
+    with at_home(tmp_path) as (shell, _):
+        answers = shell.ask(prelude() + define + strays + "finish home")
+        assert [one.get("event_type", one.get("verb")) for one in answers] == [
+            "ping",
+            "home",
+            "action_finished",
+        ]
+        assert answers[-1]["transaction"] == answers[1]["transaction"]
+        answers = shell.ask(
+            prelude() + define + 'finish goto \'{"position_um": -5}\' || echo \'{"not": "well"}\''
+        )
+        assert (answers[1]["error"]["code"], answers[-1]) == ("invalid_params", {"not": "well"})
+
+
 def expanded(command: str, define: str) -> str:
     """A command of the document without its comment, with the document's variable in it."""
     value = define.split("R=")[1].split(maxsplit=1)[0]

@@ -157,7 +157,7 @@ def test_nothing_may_be_done_when_it_cannot_be_written_down(tmp_path, clock, mon
 
     real = os.write
     monkeypatch.setattr(os, "write", half)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(OSError, match="No space left on device; make room"):
         ledger.begin("b", "home", "f")
     monkeypatch.setattr(os, "write", real)
     assert ledger.find("b") is None

@@ -12,7 +12,7 @@ import pytest
 from drivers.clock import VirtualClock
 from rigd.plan import PlanRequest, RailModel, make_plan
 from rigd.session import FrameRecord, SessionError, create, reopen, survey, verify
-from rigd.session.files import sha256, write_atomic
+from rigd.session.files import explained, sha256, write_atomic
 from rigd.session.journal import JournalInUse
 from rigd.session.store import frame_name, slug
 from rigd.session.survey import overview
@@ -135,8 +135,10 @@ def test_a_full_disk_stores_nothing_by_halves(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as caught:
         accept(session, 1)
+    words = f"{session.path}/frames/0002.jpg: No space left on device; make room on that disk"
+    assert str(caught.value) == words
     monkeypatch.undo()
     assert set(session.frames) == {0}
     assert [path.name for path in sorted((session.path / "frames").iterdir())] == ["0001.jpg"]
@@ -250,3 +252,25 @@ def test_an_atomic_write_leaves_the_old_file_when_it_fails(tmp_path, monkeypatch
 )
 def test_names_become_safe_folders(name, expected):
     assert slug(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            OSError(errno.EROFS, "Read-only file system", "/a/b"),
+            "/a/b: Read-only file system; that disk is mounted",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/a"),
+            "/a: Permission denied; let the user that rigd runs as",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; make room"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/a"), "/a: No such file or directory"),
+        (SessionError(Path("/a"), "finished already"), "/a: finished already"),
+        (OSError("somebody's own words"), "somebody's own words"),
+    ],
+)
+def test_what_is_wrong_with_a_disk_is_said_without_numbers_and_with_the_fix(error, words):
+    assert explained(error).startswith(words)
+    assert "Errno" not in explained(error)

@@ -25,6 +25,7 @@ from rigd.remote.reading import Command
 from rigd.remote.reporter import Reporter
 from rigd.remote.settings import LiveSettings, SettingsError
 from rigd.session import DamagedJournal, JournalInUse, SessionError
+from rigd.session.files import explained
 from rigd.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ def error_of(error: Exception) -> Error:
         case DriverError():
             code = ErrorCode.HARDWARE
         case OSError():
-            code = ErrorCode.STORAGE
+            return Error(code=ErrorCode.STORAGE, message=explained(error))
         case _:
             log.error("a command could not be dealt with", exc_info=error)
             return Error(code=code, message=f"a bug in rigd: {type(error).__name__}; its log has more")
