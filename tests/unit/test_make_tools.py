@@ -10,7 +10,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPT = REPOSITORY / "requirements" / "make-tools"
-TOOLS = ("mosquitto", "mosquitto_pub", "mosquitto_sub", "openssl")
+TOOLS = ("mosquitto", "mosquitto_pub", "mosquitto_sub", "openssl", "cc")
 BASE = ("cat", "env", "install", "mktemp", "rm", "sh", "true")
 
 
@@ -96,7 +96,7 @@ def test_a_new_broker_is_installed_but_neither_started_nor_enabled(machine, scri
     assert done.returncode == 0, done.stderr
     update, install, disable = machine.called
     assert update.startswith("apt-get update")
-    assert "mosquitto mosquitto-clients openssl" in install
+    assert "mosquitto mosquitto-clients openssl gcc libc6-dev" in install
     assert install.endswith("(held)")
     assert "disable" in disable
     assert "mosquitto" in disable
@@ -106,6 +106,7 @@ def test_a_new_broker_is_installed_but_neither_started_nor_enabled(machine, scri
 def test_a_broker_that_is_there_stays_as_it_is(machine, script):
     machine.has("mosquitto")
     machine.has("openssl")
+    machine.has("cc")
     assert machine.run(script).returncode == 0
     (_, install) = machine.called
     assert install.endswith(" mosquitto-clients (not held)")
