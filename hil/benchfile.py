@@ -82,6 +82,13 @@ class PowerSwitch(Model):
     """From power on until the camera can be opened."""
 
 
+class Accelerometer(Model):
+    """An accelerometer on what the rail carries."""
+
+    record: tuple[str, ...] | None = None
+    """Command that writes time and three accelerations to its standard output, for as many seconds as its last argument says. None: simulated."""
+
+
 class Features(Model):
     """What the bench has. Left away, or null: it is not there, and tests that need it say what to wire."""
 
@@ -109,8 +116,7 @@ class Features(Model):
     led: Led | None = None
     sync_contact: SyncContact | None = None
     power_switch: PowerSwitch | None = None
-    accelerometer: Plain | None = None
-    """The rig's config or calibration has an accelerometer on what the rail carries."""
+    accelerometer: Accelerometer | None = None
 
 
 class Numbers(Model):
@@ -129,10 +135,15 @@ class Numbers(Model):
     led_frames: Annotated[int, Field(ge=12)] = 60
     stale_tries: Count = 20
     triggers: Count = 20
-    backlash_pairs: Annotated[int, Field(ge=3)] = 5
+    backlash_ways: Annotated[int, Field(ge=3)] = 4
+    """Ways up and down through the subject."""
+    sweep_step_um: Positive | None = None
+    """Between two pictures of a sweep; left away: half the plan's step."""
     ring_moves_um: tuple[Positive, ...] = (20.0, 100.0)
     """Lengths of the moves after which the ringing is watched."""
     ring_repeats: Count = 3
+    shaken_s: Positive = 4.0
+    """How long an accelerometer records after a move."""
     lag_frames: Annotated[int, Field(ge=2)] = 12
     preview_frames: Annotated[int, Field(ge=4)] = 12
     soak_frames: Annotated[int, Field(ge=10)] = 1000
@@ -149,6 +160,7 @@ class Tolerances(Model):
     """Microsteps lost in the random moves, beyond what homing repeats to."""
     backlash_um: Positive | None = 300.0
     backlash_spread_um: Positive | None = 10.0
+    """Standard deviation of its readings."""
     step_jitter_us: Positive | None = 400.0
     """99th percentile of how far a pulse comes from its even place between its neighbours."""
     step_rate_error: Positive | None = 0.02
@@ -269,6 +281,6 @@ WIRING = {
     "led": "an LED with 330 Ohm on a free output, in the camera's view; name it `led: {pin: PIN}`",
     "sync_contact": "the camera's sync socket through an opto-coupler to a free input: `sync_contact: {pin: PIN}`",
     "power_switch": "a switched supply for the camera: `power_switch: {off: [command], on: [command]}`",
-    "accelerometer": "an accelerometer on what the rail carries",
+    "accelerometer": "an accelerometer on the camera, and a command that records it: `accelerometer: {record: [command]}`",
 }
 """What to wire, or to write, for a feature."""

@@ -29,6 +29,7 @@ ORDER = (
     "test_rail",
     "test_pulses",
     "test_exposure",
+    "test_play",
     "test_ringing",
     "test_hang",
     "test_stack",

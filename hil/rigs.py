@@ -18,6 +18,7 @@ from drivers.clock import Clock, SystemClock
 from hil.benchfile import BenchFile, PowerSwitch, Presser
 from hil.emulated import emulated
 from hil.pins import LgpioPins, Pins
+from hil.shaken import Accelerometer, CommandedAccelerometer, SimulatedAccelerometer
 from hil.simulated import SimulatedPins, SimulatedSupply
 from rigd.app import Rig, open_rig
 from rigd.config import RigConfig
@@ -35,6 +36,8 @@ LOOK_S = 0.01
 """How often a running verb is looked at."""
 STACK_UM = 2000.0
 """A stack reaches so far at most, unless its frames need more."""
+AROUND_UM = 1000.0
+"""So far beyond the subject its pictures may be taken."""
 NEAR_HOME_UM = 600.0
 """Far enough from home for any approach."""
 LEAST_STEP_UM = 5.0
@@ -135,6 +138,16 @@ class BenchRig:
         assert self.parts.context is not None
         return SimulatedSupply(self.parts.context)
 
+    @property
+    def accelerometer(self) -> Accelerometer:
+        """What feels how the camera is shaken."""
+        feature = self.file.features.accelerometer
+        assert feature is not None
+        if feature.record is not None:
+            return CommandedAccelerometer(feature.record)
+        assert self.parts.context is not None
+        return SimulatedAccelerometer(self.parts.context)
+
     def rail_rig(self) -> RailRig:
         """The rail, closed."""
         truth = getattr(self.parts.rail, "true_microsteps", None)
@@ -189,6 +202,7 @@ class BenchRig:
         step_um = max(2 * microstep_um, min(STACK_UM, self.span_um / 2) / frames)
         near_um = self.subject_um - step_um * (frames - 1) / 2
         if near_home:
+            step_um = min(step_um, NEAR_HOME_UM / 4)
             near_um = self.config.limits.min_um + min(NEAR_HOME_UM, self.span_um / 2)
         near_um = max(self.config.limits.min_um, near_um)
         plan = PlanSection(near_um=near_um, step_um=step_um, frames=frames)
@@ -196,6 +210,12 @@ class BenchRig:
         finish = self.config.finish.model_copy(update={"enabled": False})
         changed = {"plan": plan, "capture": capture, "finish": finish}
         return self.kept_in(folder).model_copy(update=changed)
+
+    def within_span(self, folder: Path) -> RigConfig:
+        """As `kept_in`, for measurements that go wherever the rig's limits let them: no farther than the tests may."""
+        config = self.kept_in(folder)
+        top_um = min(config.limits.max_um, max(self.span_um, self.subject_um + AROUND_UM))
+        return config.model_copy(update={"limits": config.limits.model_copy(update={"max_um": top_um})})
 
     def kept_in(self, folder: Path) -> RigConfig:
         """The rig with all that it writes in a folder, where it is simulated; a real one writes where it always does."""

@@ -1,6 +1,8 @@
 """The figures of a whole run."""
 
 ALL = {
+    "backlash",
+    "backlash_spread",
     "decode_time",
     "estop_latency",
     "exposure_end_offset",
@@ -8,6 +10,7 @@ ALL = {
     "exposure_time_error",
     "hang_given_up",
     "home_after_random_moves",
+    "homing_by_camera",
     "homing_repeatability",
     "limit_latency",
     "limit_overrun",
@@ -45,3 +48,6 @@ ALL = {
     "transfer_time",
     "trigger_latency",
 }
+
+SHAKEN = {"shaken_damping", "shaken_frequency"}
+"""Of an accelerometer, where there is one."""
