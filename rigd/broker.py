@@ -48,12 +48,24 @@ _FIX = "sudo apt-get install mosquitto, or: pip install 'rigd[broker]'"
 
 Kind = Literal["mosquitto", "iotcore"]
 
-# iotcore says each packet that it routes as an error; what counts, it prints.
+# iotcore reads its config from a file, which nobody is to be killed over before it is gone: so it is tied only then. iotcore says
+# each packet that it routes as an error; what counts, it prints.
 _IOTCORE = """\
-import logging, sys, iotcore
+import ctypes, logging, os, signal, sys, tempfile
+import iotcore
 logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
 logging.getLogger("rumqttd").setLevel(logging.CRITICAL)
-iotcore.IotCoreBroker(config_path=sys.argv[1]).run_forever()
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+with tempfile.NamedTemporaryFile("w", prefix="rigd-broker-", suffix=".toml") as config:
+    config.write(sys.stdin.read())
+    config.flush()
+    broker = iotcore.IotCoreBroker(config_path=config.name)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+if hasattr(ctypes.CDLL(None), "prctl"):
+    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit(1)
+broker.run_forever()
 """
 
 
@@ -67,13 +79,10 @@ class Program:
 
     kind: Kind
     command: tuple[str, ...]
-    """The config's path comes behind it."""
+    """Takes its config on standard input: what is not on the disk is not left there, and AppArmor may keep mosquitto from files
+    outside /etc. It ends with the process that it is started by."""
     config: Callable[[int], str]
-    """Its config file, for a port."""
-    suffix: str
-    """Of the config file's name."""
-    by_input: bool
-    """Takes its config on standard input: AppArmor may keep it from reading files outside /etc."""
+    """That config, for a port."""
 
 
 def find_program(kind: Kind | None = None) -> Program:
@@ -85,13 +94,17 @@ def find_program(kind: Kind | None = None) -> Program:
     if kind != "iotcore":
         found = shutil.which("mosquitto") or shutil.which("mosquitto", path=_BESIDE)
         if found is not None:
-            return Program("mosquitto", (found, "-c"), _mosquitto_config, ".conf", by_input=True)
+            return Program("mosquitto", (*_tied(), found, "-c", "/dev/stdin"), _mosquitto_config)
     if kind != "mosquitto" and importlib.util.find_spec("iotcore") is not None:
-        return Program(
-            "iotcore", (sys.executable, "-I", "-c", _IOTCORE), _iotcore_config, ".toml", by_input=False
-        )
+        command = (sys.executable, "-I", "-c", _IOTCORE, str(os.getpid()))
+        return Program("iotcore", command, _iotcore_config)
     wanted = kind or "mosquitto nor iotcore"
     raise BrokerError(f"no broker to start: {wanted} is not installed\n  to fix: {_FIX}")
+
+
+def _tied() -> tuple[str, ...]:
+    """In front of a program that is to end with this process."""
+    return (sys.executable, "-I", "-S", str(Path(__file__).with_name("tied.py")), str(os.getpid()))
 
 
 class LoopbackBroker:
@@ -101,17 +114,15 @@ class LoopbackBroker:
 
     Args:
         program: what is run.
-        folder: for its config file; made where it is missing.
         port: where it listens.
     """
 
     host = HOST
 
-    def __init__(self, program: Program, folder: Path, port: int) -> None:
+    def __init__(self, program: Program, port: int) -> None:
         self.kind: Kind = program.kind
         self.port = port
         self._program = program
-        self._config = folder.resolve() / f"broker-{port}{program.suffix}"
         self._said: deque[str] = deque(maxlen=8)
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -131,7 +142,6 @@ class LoopbackBroker:
 
         Raises:
             BrokerError: it did not start, or the port is somebody else's.
-            OSError: the folder cannot be written.
         """
         taken = _taken(self.port)
         if taken is not None:
@@ -139,8 +149,6 @@ class LoopbackBroker:
                 f"no broker can listen on {HOST}, port {self.port}: {taken.strerror}\n"
                 f"  to fix: use the broker that is there (mqtt: {{host: {HOST}, port: {self.port}}}), or name another port"
             )
-        self._config.parent.mkdir(parents=True, exist_ok=True)
-        self._config.write_text(self._program.config(self.port), encoding="ascii")
         self._keeper.start()
         until = time.monotonic() + START_S
         while not _answers(self.port):
@@ -162,7 +170,6 @@ class LoopbackBroker:
             process.kill()
         if self._keeper.ident is not None:
             self._keeper.join()
-        self._config.unlink(missing_ok=True)
 
     def _keep(self) -> None:
         again_s = AGAIN_S
@@ -186,27 +193,23 @@ class LoopbackBroker:
 
     def _run(self) -> subprocess.Popen[str] | None:
         """A new child, unless nobody wants one any more."""
-        text = self._config.read_text(encoding="ascii")
-        command = [*self._program.command, "/dev/stdin" if self._program.by_input else str(self._config)]
-        tied = [sys.executable, "-I", "-S", str(Path(__file__).with_name("tied.py")), str(os.getpid())]
         with self._lock:
             if self._closing.is_set():
                 return None
             process = subprocess.Popen(  # noqa: S603 - the two programs above
-                [*tied, *command],
+                self._program.command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                cwd=self._config.parent,
+                cwd="/",
                 process_group=0,  # Ctrl-C is for the rig, which still has a word to say to the broker
             )
             self._process = process
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError), process.stdin:
-            if self._program.by_input:
-                process.stdin.write(text)
+            process.stdin.write(self._program.config(self.port))
         return process
 
     def _hear(self, line: str) -> None:
@@ -216,30 +219,29 @@ class LoopbackBroker:
 
 
 @contextmanager
-def loopback_broker(folder: Path, port: int = 0, *, kind: Kind | None = None) -> Iterator[LoopbackBroker]:
+def loopback_broker(port: int = 0, *, kind: Kind | None = None) -> Iterator[LoopbackBroker]:
     """A broker on loopback until the block is left. MQTT 5 works on it; 3.1.1 only where it is mosquitto.
 
-    Starting and ending block, for some tenths of a second.
+    Starting and ending block, for some tenths of a second. Nothing of it is on the disk, so that nothing is left there, however this
+    process ends.
 
     Args:
-        folder: for its config file; made where it is missing.
         port: where it listens; 0 takes a free one.
         kind: which one; the first there is by default.
 
     Raises:
         BrokerError: there is no broker to start, it did not start, or the port is taken.
-        OSError: the folder cannot be written.
     """
-    broker = _started(find_program(kind), folder, port)
+    broker = _started(find_program(kind), port)
     try:
         yield broker
     finally:
         broker.close()
 
 
-def _started(program: Program, folder: Path, port: int) -> LoopbackBroker:
+def _started(program: Program, port: int) -> LoopbackBroker:
     for left in reversed(range(_TRIES)):
-        broker = LoopbackBroker(program, folder, port or _any_port())
+        broker = LoopbackBroker(program, port or _any_port())
         try:
             broker.start()
         except BrokerError:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from rigd.broker import BrokerError, loopback_broker
 from rigd.cli.exits import Exit
@@ -44,9 +42,8 @@ def with_broker(config: RigConfig, port: int = 0) -> Iterator[RigConfig]:
             Exit.USAGE, f"the config names a broker already: {config.mqtt.host}; leave --with-broker away"
         )
     with contextlib.ExitStack() as leaving:
-        folder = Path(leaving.enter_context(tempfile.TemporaryDirectory(prefix="rigd-broker-")))
         try:
-            broker = leaving.enter_context(loopback_broker(folder, port))
+            broker = leaving.enter_context(loopback_broker(port))
         except BrokerError as error:
             raise Stopped(Exit.BROKER, str(error)) from error
         say(
