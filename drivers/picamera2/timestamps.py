@@ -18,7 +18,7 @@ CountedBy = Literal["unsettled", "monotonic", "boottime"]
 AHEAD_S = 0.002
 """A frame cannot be there before it was taken; clocks are not read at the same instant."""
 OLD_FRAMES = 12
-OLD_S = 1.0
+OLD_S = 3.0
 """A frame that is handed over as soon as it is there is not older than so many frames and this."""
 
 

@@ -35,7 +35,7 @@ OPTIONS: dict[str, Any] = {
     "burst_width": 64,
     "burst_height": 48,
     "burst_rates_hz": [100.0, 81.0],
-    "response_timeout_s": 2.0,
+    "response_timeout_s": 10.0,
 }
 LENS = {"min": 0.0, "max": 12.0, "slew": 2.0}
 SCRIPT: dict[str, Any] = {

@@ -115,7 +115,7 @@ def test_a_camera_in_trouble_does_not_end_a_stack(tmp_path, capsys):
         {"call": "frame", "at": [60], "do": "drift", "by": 1.5},
     )
     with playing(FakePi(tmp_path / "pi", *faults)) as pi:
-        text = config(tmp_path, pi, frames=14, response_timeout_s=0.5)
+        text = config(tmp_path, pi, frames=14, response_timeout_s=1.5)
         records = frames_of(captured(tmp_path, text, capsys))
         check_truth(pi, records)
         assert len(set(pi.processes)) == 3

@@ -17,7 +17,7 @@ from tests.contract.bench import Running
 from tests.emulators.picamera2_fake import KINDS, FakePi, playing
 
 CLOCK = SystemClock()
-QUICK = {"response_timeout_s": 0.4}
+QUICK = {"response_timeout_s": 1.0}
 
 
 @pytest.fixture
