@@ -27,7 +27,8 @@ def with_release(camera: CameraCapabilities, shutter: ShutterCapabilities) -> Ca
     return replace(
         camera,
         name=f"{camera.name}, fired by {shutter.name}",
-        overhead_s=camera.overhead_s + shutter.lead_s + shutter.recycle_s,
+        overhead_s=camera.overhead_s + shutter.lead_s,
+        recycle_s=shutter.recycle_s,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from drivers.base import CameraCapabilities, RailCapabilities, ShutterOptions
+from drivers.base import CameraCapabilities, RailCapabilities
 from rigd.config.cross_plan import MICROSTEP_ERROR
 from rigd.config.model import Finish, RigConfig
 from rigd.config.plan import PlanSection
@@ -142,7 +142,8 @@ def plan_stack(
         microstep_error_um=microstep_error_um(config, capabilities),
         backlash_um=capabilities.backlash_um,
         transfer_s=camera.transfer_s,
-        recycle_s=_recycle_s(config),
+        recycle_s=camera.recycle_s,
+        overhead_s=camera.overhead_s,
         pause_s=prediction.longest_pause_s,
         registered=config.finish.enabled and config.finish.align,
         by_rail=config.preview.align != "off",
@@ -187,9 +188,12 @@ def _costs(
         exposure_s=camera.exposure_s,
         camera_overhead_s=camera.overhead_s,
         transfer_s=camera.transfer_s,
+        recycle_s=camera.recycle_s,
         frame_bytes=camera.frame_bytes + JOURNAL_BYTES_A_FRAME,
         fixed_bytes=int(preview_pixels * BYTES_A_PREVIEW_PIXEL),
-        once_s=0.0 if timing is None else timing.audits_s(frames, camera.exposure_s + camera.overhead_s),
+        once_s=0.0
+        if timing is None
+        else timing.audits_s(frames, camera.exposure_s + max(camera.overhead_s, camera.recycle_s)),
         results_bytes=_results_bytes(config.finish, camera),
     )
 
@@ -206,12 +210,6 @@ def _results_bytes(finish: Finish, camera: CameraCapabilities) -> int:
     if finish.depth_picture:
         each += BYTES_A_COLOURED_PIXEL
     return int(camera.width * camera.height * each)
-
-
-def _recycle_s(config: RigConfig) -> float:
-    """Of the flash that the release fires."""
-    options = config.shutter.options if config.shutter is not None else None
-    return options.declared().recycle_s if isinstance(options, ShutterOptions) else 0.0
 
 
 def stack_of(

@@ -176,6 +176,8 @@ class CameraCapabilities:
     """Expected time from asking for a frame to the shutter opening."""
     transfer_s: float = 0.0
     """Expected time from the shutter closing to the data being here."""
+    recycle_s: float = 0.0
+    """From the shutter closing until it may open again, whatever else goes on: a flash that charges."""
     settings: CameraSettings = field(default_factory=CameraSettings)
     """The settings that every frame must show, within the camera's own tolerance."""
     max_frames: int | None = None

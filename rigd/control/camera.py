@@ -7,7 +7,16 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
-from drivers.base import BurstCamera, BurstFrame, Camera, CameraTimeout, DriverError, Exposure, FrameData
+from drivers.base import (
+    BurstCamera,
+    BurstFrame,
+    Camera,
+    CameraCapabilities,
+    CameraTimeout,
+    DriverError,
+    Exposure,
+    FrameData,
+)
 from drivers.clock import Clock
 from rigd.workers import Worker
 
@@ -61,13 +70,13 @@ class CameraControl:
     def round_s(self) -> float:
         """A time in which the camera surely finishes another picture."""
         capabilities = self.camera.capabilities
-        return capabilities.exposure_s + capabilities.overhead_s + ROUND_S
+        return _longest_s(capabilities) + ROUND_S
 
     async def expose(self, not_before_s: float, position_um: float) -> Exposure:
         """One exposure. Raises `CameraTimeout` after the deadline; the camera has been restarted by then."""
         capabilities = self.camera.capabilities
         ahead_s = max(0.0, not_before_s - self._clock.now())
-        limit_s = ahead_s + capabilities.exposure_s + capabilities.overhead_s + self.exposure_timeout_s
+        limit_s = ahead_s + _longest_s(capabilities) + self.exposure_timeout_s
         asked = self._given_up
         async with self._turn:
             if asked != self._given_up:
@@ -149,3 +158,8 @@ class CameraControl:
             return False
         job.result()
         return True
+
+
+def _longest_s(camera: CameraCapabilities) -> float:
+    """From asking to the end of an exposure, when a flash was fired only just before."""
+    return camera.overhead_s + camera.recycle_s + camera.exposure_s

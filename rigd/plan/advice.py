@@ -54,6 +54,8 @@ class Facts:
     transfer_s: float = 0.0
     recycle_s: float = 0.0
     """Of a flash."""
+    overhead_s: float = 0.0
+    """Of the camera before each exposure; a flash charges meanwhile."""
     pause_s: float = 0.0
     """From an exposure's end to the next one's begin by motion and settle alone, as long as the longest."""
     registered: bool = True
@@ -169,20 +171,25 @@ def perspective_beside_registration(facts: Facts) -> Iterator[Advice]:
 
 def pace_of_flash_and_card(facts: Facts) -> Iterator[Advice]:
     """What the rig waits for, other than motion and settle."""
-    frames = facts.plan.frames
-    for code, seconds, what, fix in (
-        ("flash_recycle", facts.recycle_s, "the flash takes", "less flash power charges sooner"),
+    between = facts.plan.frames - 1
+    hidden_s = facts.pause_s + facts.overhead_s
+    for code, seconds, hides_s, what, fix in (
+        ("flash_recycle", facts.recycle_s, hidden_s, "the flash takes", "less flash power charges sooner"),
         (
             "card_speed",
             facts.transfer_s,
+            facts.pause_s,
             "a picture's transfer takes",
             "a faster card or smaller pictures take less",
         ),
     ):
-        if seconds > facts.pause_s:
+        if seconds > hides_s:
+            other = (
+                "move and settle" if hides_s == facts.pause_s else "move, settle and the camera's own delay"
+            )
             message = (
-                f"{what} {seconds:.2g} s, longer than move and settle ({facts.pause_s:.2g} s): it sets the pace, "
-                f"{(seconds - facts.pause_s) * frames:.3g} s of the stack"
+                f"{what} {seconds:.2g} s, longer than {other} ({hides_s:.2g} s): it sets the pace, "
+                f"{(seconds - hides_s) * between:.3g} s of the stack"
             )
             yield Advice(code, message, fix)
 

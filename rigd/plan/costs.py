@@ -20,6 +20,8 @@ class Costs:
     exposure_s: float
     camera_overhead_s: float = 0.0
     transfer_s: float = 0.0
+    recycle_s: float = 0.0
+    """Of a flash, from the end of an exposure; it charges while the rail moves and settles."""
     frame_bytes: int = 0
     fixed_bytes: int = 0
     """Preview, depth map and journal."""
@@ -38,7 +40,7 @@ class Prediction:
     settle_s: float
     exposure_s: float
     waiting_s: float
-    """For the camera: overhead, and transfers longer than the next move and settle."""
+    """For the camera: overhead, and transfers or flashes that take longer than the next move and settle."""
     bytes: int
     frames_bytes: int = 0
     """Of `bytes`, the frames."""
@@ -52,18 +54,20 @@ def predict(plan: Plan, costs: Costs, start: int | None = None) -> Prediction:
     """How long a plan takes and how much it stores.
 
     The next move starts when the shutter has closed, so a transfer costs time only where it is longer than the move and
-    settle that follow. `start` is where the rail stands now (default: at the approach).
+    settle that follow. A flash charges meanwhile, too, and through the camera's own overhead. `start` is where the rail stands now (default: at the approach).
     """
     stops = (plan.approach, *plan.positions)
     moves = [costs.move_time_s(b - a) for a, b in itertools.pairwise(stops)]
     lead_in = 0.0 if start is None or start == plan.approach else costs.move_time_s(plan.approach - start)
     settles = [costs.settle_s(b - a) for a, b in itertools.pairwise(stops)]
     pauses = [move + settle for move, settle in zip(moves, settles, strict=True)]
-    stalls = sum(max(0.0, costs.transfer_s - pause) for pause in pauses[1:]) + costs.transfer_s
+    stalls = sum(
+        stall_s(pause, costs.camera_overhead_s, costs.transfer_s, costs.recycle_s) for pause in pauses[1:]
+    )
     motion_s = lead_in + sum(moves)
     settle_s = sum(settles)
     exposure_s = plan.frames * costs.exposure_s
-    waiting_s = plan.frames * costs.camera_overhead_s + stalls + costs.once_s
+    waiting_s = plan.frames * costs.camera_overhead_s + stalls + costs.transfer_s + costs.once_s
     return Prediction(
         seconds=motion_s + settle_s + exposure_s + waiting_s,
         motion_s=motion_s,
@@ -75,6 +79,11 @@ def predict(plan: Plan, costs: Costs, start: int | None = None) -> Prediction:
         results_bytes=costs.fixed_bytes + costs.results_bytes,
         longest_pause_s=max(pauses[1:], default=0.0),
     )
+
+
+def stall_s(pause_s: float, overhead_s: float, transfer_s: float, recycle_s: float) -> float:
+    """What move and settle (`pause_s`) do not hide of a frame's transfer, and these and the camera's overhead not of a flash's recycling."""
+    return max(0.0, transfer_s - pause_s, recycle_s - overhead_s - pause_s)
 
 
 def check_resources(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from drivers.base import CameraCapabilities
 from rigd.machine.state import EndAction, Stack
+from rigd.plan.costs import stall_s
 from rigd.planning import RailForecast
 
 
@@ -33,8 +34,8 @@ def forecast(
     plan = stack.plan
     first, last = plan.positions[0], plan.positions[-1]
     step_s = rail.move_time_s(round((last - first) / max(1, plan.frames - 1)))
-    stall_s = max(0.0, camera.transfer_s - step_s - settle_s)
-    cycle_s = step_s + settle_s + camera.overhead_s + camera.exposure_s + stall_s
+    waiting_s = stall_s(step_s + settle_s, camera.overhead_s, camera.transfer_s, camera.recycle_s)
+    cycle_s = step_s + settle_s + camera.overhead_s + camera.exposure_s + waiting_s
     start = stack.order[0] if stack.order else 0
     approach = plan.positions[start] - plan.direction * plan.overshoot
     lead_in_s = rail.move_time_s(approach - (approach if position is None else position))

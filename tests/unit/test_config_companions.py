@@ -98,7 +98,8 @@ def test_a_dry_plan_opens_no_release(written, tmp_path):
     release = "shutter: {driver: release, release_pin: 5, focus_pin: 6, half_press_s: 2, mirror_up_s: 3, recycle_s: 4}\n"
     without, plain = dry_plan(load(written(REPLAY)), VirtualClock())
     planned, camera = dry_plan(load(written(REPLAY + release + MOTOR)), VirtualClock())
-    assert camera.overhead_s - plain.overhead_s == pytest.approx(2 + 3 + 0.1 + 4)
+    assert camera.overhead_s - plain.overhead_s == pytest.approx(2 + 3 + 0.1)
+    assert (camera.recycle_s, plain.recycle_s) == (4, 0)
     assert planned.plan.frames == without.plan.frames
 
 

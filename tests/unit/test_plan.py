@@ -330,6 +330,14 @@ def test_a_transfer_shorter_than_the_next_move_costs_nothing_but_at_the_end():
     assert predict(plan, costs(transfer_s=1.4)).waiting_s == pytest.approx(1.4)
 
 
+def test_a_flash_charges_while_the_rail_moves_and_settles():
+    plan = make_plan(PlanRequest(100, 160, frames=4), RAIL)
+    assert predict(plan, costs(recycle_s=1.5)).waiting_s == 0
+    # 1 s of motion, 0.5 s of settle and 0.25 s of the camera's own hide most of 2 s, three times.
+    found = predict(plan, costs(recycle_s=2.0, camera_overhead_s=0.25))
+    assert found.waiting_s == pytest.approx(4 * 0.25 + 3 * 0.25)
+
+
 def test_the_way_to_the_approach_counts():
     plan = make_plan(PlanRequest(100, 160, frames=4), RAIL)
     at_approach, from_home = predict(plan, costs(), start=plan.approach), predict(plan, costs(), start=0)
@@ -338,9 +346,9 @@ def test_the_way_to_the_approach_counts():
 
 
 @settings(derandomize=True, deadline=None, max_examples=50)
-@given(cases(), st.floats(0, 3), st.floats(0, 3), st.floats(0, 3), st.floats(0, 3))
+@given(cases(), *5 * [st.floats(0, 3)])
 def test_a_prediction_is_the_sum_of_what_happens_one_after_the_other(
-    case, settle_s, exposure_s, overhead_s, transfer_s
+    case, settle_s, exposure_s, overhead_s, transfer_s, recycle_s
 ):
     _, _, plan = planned(case)
     given_costs = costs(
@@ -348,12 +356,14 @@ def test_a_prediction_is_the_sum_of_what_happens_one_after_the_other(
         exposure_s=exposure_s,
         camera_overhead_s=overhead_s,
         transfer_s=transfer_s,
+        recycle_s=recycle_s,
     )
-    now_s = transferred_s = 0.0
+    now_s = transferred_s = charged_s = 0.0
     for before, after in itertools.pairwise((plan.approach, *plan.positions)):
         # The camera takes the next picture when it has handed over the last one.
-        now_s = max(now_s + abs(after - before) / 10 + settle_s, transferred_s) + overhead_s + exposure_s
-        transferred_s = now_s + transfer_s
+        ready_s = max(now_s + abs(after - before) / 10 + settle_s, transferred_s) + overhead_s
+        now_s = max(ready_s, charged_s) + exposure_s
+        transferred_s, charged_s = now_s + transfer_s, now_s + recycle_s
     assert predict(plan, given_costs).seconds == pytest.approx(transferred_s)
 
 

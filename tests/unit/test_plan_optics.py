@@ -144,6 +144,8 @@ def test_nothing_to_say_of_a_good_plan():
         ({"backlash_um": 200}, []),
         ({"recycle_s": 3.0}, ["flash_recycle"]),
         ({"recycle_s": 0.9}, []),
+        ({"recycle_s": 1.4, "overhead_s": 0.5}, []),
+        ({"recycle_s": 1.6, "overhead_s": 0.5}, ["flash_recycle"]),
         ({"transfer_s": 1.1}, ["card_speed"]),
         ({"free_bytes": 1_100_000}, ["disk"]),
         ({"setup": replace(MACRO, pupil_to_focus_um=20_000)}, ["perspective_step", "perspective_stack"]),
