@@ -13,7 +13,7 @@ import termios
 import threading
 import time
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -135,6 +135,12 @@ class GrblEmulator:
             self._advance()
             act(self.firmware)
         self._wake()
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Meanwhile it hears nothing, says nothing and does nothing."""
+        with self._lock:
+            yield
 
     def reset_by_itself(self) -> None:
         """A brown-out."""
