@@ -6,6 +6,7 @@ import pytest
 from drivers.base import CameraTimeout
 from hil.figures import Plot, curve, percentile
 from hil.flashes import Flash, shares, shutter
+from hil.plots import in_order
 from hil.rigs import exposed, picture, settle
 
 BEYOND = 0.4
@@ -186,9 +187,9 @@ def test_no_frame_is_stale(lamp, opened, file, figure):
         float(wrong),
         "frames",
         limit=0.0,
-        samples=tuple(lights),
         better="lower",
-        note=f"Of {file.numbers.stale_tries} pictures asked for right after a change of light, those that show something of before. The samples are the share that shows what is.",
+        note=f"Of {file.numbers.stale_tries} pictures asked for right after a change of light, those that show something of before.",
+        plots=(in_order("1: all of the picture shows what is", lights, "share of the light"),),
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hil.rigs import Stopwatch
+from rigd.app import warm_up
 from rigd.health import LoopLag, LoopLagMeter
 from tests.contract.bench import RealBench
 
@@ -137,6 +138,7 @@ def test_loop_lag(bench_rig, tmp_path, file, figure):
         file.numbers.lag_frames,
     )
     lag, clock = LoopLag(), RealBench().clock
+    warm_up()  # as the daemon does before it says that it is ready
 
     async def body(rig, _):
         await rig.home()
