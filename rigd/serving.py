@@ -25,6 +25,7 @@ from rigd.remote.desk import Desk
 from rigd.remote.leases import Leases
 from rigd.remote.ledger import Ledger
 from rigd.remote.reporter import Reporter
+from rigd.remote.rigtime import RigTime
 from rigd.remote.settings import LiveSettings
 from rigd.remote.status import Status
 from rigd.remote.vitals import Counts
@@ -65,7 +66,7 @@ async def reachable(rig: Rig, clock: Clock) -> AsyncIterator[Reach]:
         CredentialsError: those of the broker cannot be read.
         DriverError: a button or the LED of the panel cannot be opened.
     """
-    config, boot_id = rig.config, uuid.uuid4().hex
+    config, boot_id, clock = rig.config, uuid.uuid4().hex, RigTime(clock)
     switchboard = Switchboard()
     reporter = Reporter(switchboard, clock, boot_id)
     settings = LiveSettings(config, kept_in(config))

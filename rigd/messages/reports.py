@@ -23,7 +23,7 @@ class Reply(Outward):
     repeated: bool = False
     """The transaction was known: this is the old answer, and nothing was done again."""
     time: Utc
-    """The rig's clock."""
+    """The rig's time: UTC."""
 
 
 # ---------------------------------------------------------------------------------------------------- what answers carry

@@ -8,6 +8,7 @@ from typing import Any
 from rigd.messages.base import ErrorCode
 from rigd.remote.bus import Incoming
 from rigd.remote.reading import Command, Unreadable, clean
+from rigd.remote.rigtime import RigTime
 from rigd.remote.verbs import LIMITS
 from rigd.remote.verbs.room import Refusal, Room
 
@@ -54,12 +55,19 @@ def _check_time(room: Room, command: Command) -> None:
     now = room.clock.utc()
     if now > not_after:
         late_s = (now - not_after).total_seconds()
-        raise Refusal(
-            ErrorCode.EXPIRED, f"not_after: {late_s:.1f} s too late by the rig's clock", "not_after"
-        )
+        message = f"not_after: {late_s:.1f} s too late by the rig's time{_set_back(room)}"
+        raise Refusal(ErrorCode.EXPIRED, message, "not_after")
     if not_after - now > AHEAD:
-        message = "not_after: more than an hour ahead of the rig's clock; one of the two clocks is wrong"
+        message = "not_after: more than an hour ahead of the rig's time; one of the two clocks is wrong"
         raise Refusal(ErrorCode.NOT_AFTER_TOO_FAR, message, "not_after")
+
+
+def _set_back(room: Room) -> str:
+    """That the rig's time is another one than its clock's, for whoever wonders."""
+    ahead_s = room.clock.ahead_s if isinstance(room.clock, RigTime) else 0.0
+    if ahead_s < 1.0:
+        return ""
+    return f", which is {ahead_s:.0f} s ahead of its clock, as that was set back; go by the time in `state`"
 
 
 def _check_expected(room: Room, command: Command) -> None:

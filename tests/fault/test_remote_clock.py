@@ -62,6 +62,27 @@ def test_a_command_of_before_is_not_done_after_and_one_of_now_is(tmp_path, jump)
     over(main, tmp_path)
 
 
+@pytest.mark.parametrize("minutes", [1, 10, 59, 110])
+def test_what_is_too_late_stays_so_when_the_clock_is_set_back_a_little(tmp_path, minutes):
+    async def main(rig, clock, operator, port) -> None:
+        over = limit(clock, -5)
+        assert (await operator.refused("goto", {"position_um": 1000}, not_after=over))["code"] == "expired"
+        lasts = limit(clock, 30)
+        clock.ahead -= timedelta(minutes=minutes)
+        refused = await operator.refused("goto", {"position_um": 1000}, not_after=over)
+        assert refused["code"] == "expired"
+        assert "as that was set back; go by the time in `state`" in refused["message"]
+        # What was in time is so for as long as it was to be, and who goes by the rig's time notices nothing.
+        assert (await operator.run("goto", {"position_um": 2000}, not_after=lasts))["status"] == "ok"
+        async with connect(f"mqtt://{HOST}:{port}/{RIG}") as client:
+            await client.goto(3000)
+        told = [state["time"] for state in operator.on("state")]
+        assert told == sorted(told)
+        assert [round(rig.position_um), len(rig.diary.done(ev.Goto))] == [3000, 2]
+
+    over(main, tmp_path)
+
+
 @BOTH
 def test_a_client_learns_that_the_clock_was_set_and_its_command_is_done_once(tmp_path, jump):
     async def main(rig, clock, _operator, port) -> None:
