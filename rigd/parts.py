@@ -81,20 +81,19 @@ def dry_plan(config: RigConfig, clock: Clock) -> tuple[Planned, CameraCapabiliti
             camera.close()
     if config.shutter is not None and isinstance(config.shutter.options, ShutterOptions):
         capabilities = with_release(capabilities, config.shutter.options.declared())
-    return plan_stack(
-        config, rail, capabilities, vibration=_vibration(config, rail, capabilities)
-    ), capabilities
-
-
-def _vibration(config: RigConfig, rail: RailForecast, camera: CameraCapabilities) -> Vibration:
-    """What is known of the ringing of a rig that is not open."""
     present = rail.shaping if isinstance(rail, ShapingRail) else getattr(config.rail.options, "shaping", None)
+    known = calibration_of(config)
+    vibration = Vibration(config, known, rail.capabilities, capabilities, present)
+    return plan_stack(config, rail, capabilities, vibration=vibration, calibration=known), capabilities
+
+
+def calibration_of(config: RigConfig) -> Calibration:
+    """What was measured of a rig; nothing, with a warning, where that cannot be read."""
     try:
-        calibration = load_calibration(calibration_path(config))
+        return load_calibration(calibration_path(config))
     except (CalibrationError, OSError) as error:
         log.warning("nothing of the calibration is used: %s", error)
-        calibration = Calibration()
-    return Vibration(config, calibration, rail.capabilities, camera, present)
+        return Calibration()
 
 
 def _rail(config: RigConfig, context: Context) -> Rail:

@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Protocol
 
 from drivers.base import CameraCapabilities, RailCapabilities
+from rigd.asked import asked
+from rigd.calibration.records import Calibration
 from rigd.config.cross_plan import MICROSTEP_ERROR
 from rigd.config.model import Finish, RigConfig
-from rigd.config.plan import PlanSection
+from rigd.lens import optics_of as optics_of  # noqa: PLC0414  (asked for from here as well)
 from rigd.machine.state import EndAction, RailFacts, Stack
-from rigd.optics import OpticsError, Setup
+from rigd.optics import Setup
 from rigd.plan import (
     Advice,
     Costs,
     Facts,
     Plan,
     PlanError,
-    PlanRequest,
     Prediction,
     RailModel,
     Reason,
     Wish,
-    Zone,
     advise,
     check_resources,
     explain,
@@ -83,7 +83,9 @@ class Planned:
     prediction: Prediction
     free_bytes: int
     setup: Setup | None = None
-    """The optics, where enough is known of them."""
+    """The optics, where enough is known of them; at near, where they change on the way."""
+    depth_um: float | None = None
+    """Depth of field where the longest step begins."""
     reasons: tuple[Reason, ...] = ()
     warnings: tuple[Advice, ...] = ()
 
@@ -105,17 +107,17 @@ def plan_stack(
     start: int | None = None,
     *,
     vibration: Vibration | None = None,
+    calibration: Calibration | None = None,
 ) -> Planned:
     """The configured plan, checked against rail, camera and disk. Raises `PlanError` with every reason against it.
 
     Where the ringing is known by `vibration`, moves are taken as they will be shaped and settles as they will be; else the settle
-    is the fixed one.
+    is the fixed one. Of the `calibration`, the distance of the entrance pupil is used where the config does not give it.
     """
-    if config.plan is None:
-        raise PlanError("the config has no plan: section: add near_um and two of far_um, step_um, frames")
+    wanted = asked(config, camera, calibration)
+    request, setup = wanted.request, wanted.setup
+    assert config.plan is not None
     capabilities = rail.capabilities
-    setup = optics_of(config, camera.width)
-    request = _request(config.plan, camera, setup)
     plan = make_plan(
         request,
         RailModel(
@@ -134,11 +136,15 @@ def plan_stack(
         frames=request.frames,
         overshoot_given=request.overshoot_um is not None,
         backlash_um=capabilities.backlash_um,
+        depth_um=wanted.depth_um,
+        follows_depth=config.plan.follows_depth,
+        pupil_source="" if wanted.pupil is None else wanted.pupil.source,
     )
     facts = Facts(
         plan=plan,
         prediction=prediction,
         setup=setup,
+        depth_um=wanted.depth_um,
         microstep_error_um=microstep_error_um(config, capabilities),
         backlash_um=capabilities.backlash_um,
         transfer_s=camera.transfer_s,
@@ -156,15 +162,7 @@ def plan_stack(
         at = next((n for n, reason in enumerate(reasons) if reason.about == "time"), len(reasons))
         reasons = (*reasons[:at], *still, *reasons[at:])
         warnings = (*warnings, *(Advice("settle_unknown", one.message, one.fix) for one in timing.warnings))
-    return Planned(plan, prediction, free, setup, reasons, warnings)
-
-
-def optics_of(config: RigConfig, camera_width_px: int | None) -> Setup | None:
-    """Lens, sensor and light of a rig; None where too little is known. Raises `PlanError` for what cannot be."""
-    try:
-        return config.optics.setup(camera_width_px, config.preview.pupil_to_focus_um)
-    except OpticsError as error:
-        raise PlanError(f"the optics cannot be: {error}") from error
+    return Planned(plan, prediction, free, setup, wanted.depth_um, reasons, warnings)
 
 
 def microstep_error_um(config: RigConfig, rail: RailCapabilities) -> float | None:
@@ -251,43 +249,3 @@ def _check_folder(folder: Path) -> None:
         raise PlanError(
             f"storage.sessions is {folder}, and {there} cannot be written: give the right, or name another folder"
         )
-
-
-def _request(section: PlanSection, camera: CameraCapabilities, setup: Setup | None) -> PlanRequest:
-    near_um, far_um = section.ends_um
-    if near_um is None:
-        raise PlanError("where the stack begins is missing: give near_um, or centre_um and range_um")
-    frames = section.frames
-    if frames == "all":
-        if camera.max_frames is None:
-            raise PlanError(
-                "plan.frames is 'all', and this camera has no fixed number of frames: give a number"
-            )
-        frames = camera.max_frames - 2 * section.margin_frames
-    step_um = section.step_um
-    if section.step_from_optics:
-        if setup is None:
-            raise PlanError(
-                "a plan needs near and two of far, step and frames: give step_um or frames, or say under optics: what the lens is"
-            )
-        step_um = setup.step_um(section.dof_share)
-    return PlanRequest(
-        near_um=near_um,
-        far_um=far_um,
-        step_um=step_um,
-        frames=frames,
-        margin_frames=section.margin_frames,
-        near_first=section.direction == "near_to_far",
-        overshoot_um=section.overshoot_um,
-        zones=_zones(section, near_um, far_um),
-    )
-
-
-def _zones(section: PlanSection, near_um: float, far_um: float | None) -> tuple[Zone, ...]:
-    """The changes of step that lie within the stack; the last one before it holds from its begin."""
-    if far_um is None:
-        return tuple(Zone(change.from_um, change.step_um) for change in section.steps)
-    before = [change for change in section.steps if change.from_um <= near_um]
-    within = [change for change in section.steps if near_um < change.from_um < far_um]
-    first = [Zone(near_um, before[-1].step_um)] if before else []
-    return (*first, *(Zone(change.from_um, change.step_um) for change in within))

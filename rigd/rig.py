@@ -106,9 +106,14 @@ class Rig:
     def plan(self, config: RigConfig | None = None) -> Planned:
         """The configured plan, or that of another config, checked against the open rail and camera. Raises `PlanError`."""
         capabilities = self.parts.camera.capabilities
-        vibration = self.controller.hands.still.vibration
+        still = self.controller.hands.still
         return plan_stack(
-            config or self.config, self.parts.rail, capabilities, self.state.position, vibration=vibration
+            config or self.config,
+            self.parts.rail,
+            capabilities,
+            self.state.position,
+            vibration=still.vibration,
+            calibration=still.calibration,
         )
 
     def settle_s(self, step_um: float) -> float:

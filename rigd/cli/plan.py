@@ -55,7 +55,7 @@ def record(planned: Planned, fastest: RailSet | None = None) -> dict[str, Any]:
             "frames": made.frames,
             "rounding_um": made.rounding_um,
             "shortest_step_um": made.shortest_step_um,
-            "overlap": None if setup is None else overlap(made, setup),
+            "overlap": None if planned.depth_um is None else overlap(made, planned.depth_um),
         },
         "prediction": asdict(planned.prediction),
         "free_bytes": planned.free_bytes,

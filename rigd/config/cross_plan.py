@@ -65,7 +65,9 @@ def extent(parts: Parts) -> Extent | None:
 
 
 def step_of(parts: Parts, plan: PlanSection) -> float | None:
-    """The step as given, or as the optics make it where nothing else says how fine the stack is."""
+    """The step as given, or as the optics make it where nothing else says how fine the stack is; None where steps differ all the way."""
+    if plan.follows_depth:
+        return None
     if plan.step_um is not None or not plan.step_from_optics or parts.setup is None:
         return plan.step_um
     return parts.setup.step_um(plan.dof_share)

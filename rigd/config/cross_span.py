@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from rigd.config import fields
+from rigd.config.optics import Optics, refocused
 from rigd.config.parts import Parts
 from rigd.config.plan import PlanSection
 from rigd.config.problems import Problem
@@ -85,7 +86,7 @@ def determined_once(parts: Parts) -> Iterator[Problem]:
     if len(given) > 2:
         message = "far_um, step_um and frames are all given; two of them determine the third"
         yield parts.problem("plan.frames", message, "leave one of far_um, step_um, frames away")
-    elif len(given) < 2 and not (plan.step_from_optics and parts.setup is not None):
+    elif len(given) < 2 and not (plan.step_from_optics and (plan.follows_depth or parts.setup is not None)):
         absent = [name for name, value in values.items() if value is None]
         message = f"near_um{' and ' + given[0] if given else ''} alone do not make a stack"
         fix = f"add {' or '.join(absent)}" if given else "add two of far_um, step_um, frames"
@@ -102,11 +103,25 @@ def steps_in_order(parts: Parts) -> Iterator[Problem]:
     if plan.frames is not None or plan.ends_um[1] is None:
         message = "steps that change on the way determine the number of frames, between near and far"
         yield parts.problem("plan.steps", message, "give far_um, and leave frames away")
-    places = [change.from_um for change in plan.steps]
+    places = [change.from_um for change in plan.changes]
     if places != sorted(set(places)):
         yield parts.problem(
             "plan.steps", "not from near to far, each place once", "put them in order of from_um"
         )
+
+
+def steps_by_the_depth(parts: Parts) -> Iterator[Problem]:
+    """Steps that follow the depth of field need a lens that is refocused, and is known."""
+    rail = parts.device("rail")
+    if rail is None:
+        return
+    plans = {"plan": parts.plan} | {f"profiles.{name}": one for name, one in parts.profiles.items()}
+    for path, plan in plans.items():
+        if plan is None or plan.steps != "dof":
+            continue
+        found = refocused(parts.optics or Optics(), rail.options)
+        if isinstance(found, str):
+            yield parts.problem(f"{path}.steps", f"dof: {found}", "docs/optics.md says what is needed")
 
 
 def gaps_between_frames(parts: Parts) -> Iterator[Problem]:
@@ -122,5 +137,6 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     near_before_far,
     determined_once,
     steps_in_order,
+    steps_by_the_depth,
 )
 ADVICE: tuple[Callable[[Parts], Iterator[Problem]], ...] = (gaps_between_frames,)

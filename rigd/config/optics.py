@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal, Protocol, cast
 
 from pydantic import Field
 
 from drivers.base import NonNegative, Positive
 from rigd.config.section import Section
 from rigd.optics import Setup, object_px_um, pixel_pitch_um
+from rigd.optics.scale import magnification_of_distance
 
 
 class Optics(Section):
@@ -80,6 +82,32 @@ class Optics(Section):
             convention=None if self.depth_of_field == "auto" else self.depth_of_field,
             pupil_to_focus_um=self.pupil_to_focus_um or pupil_to_focus_um,
         )
+
+
+class Refocusing(Protocol):
+    """Options of a rail that is a lens: positions are those of the plane in focus."""
+
+    def dioptres_at(self, position_um: float) -> float:
+        """One over the distance of that plane from the lens in metres."""
+
+
+def refocused(optics: Optics, rail: object) -> Callable[[float], float] | str:
+    """Magnification by the position of a lens that is focused instead of moved; or what is missing, in words.
+
+    A thin lens: m = f / (u - f), with the plane in focus u before it.
+    """
+    if not callable(getattr(rail, "dioptres_at", None)):
+        return "only a rail that refocuses a lens has a depth of field that changes on the way; leave plan.steps away"
+    focal_length_mm = optics.focal_length_mm
+    missing = [name for name in ("focal_length_mm", "f_number") if getattr(optics, name) is None]
+    if missing or focal_length_mm is None:
+        return f"the depth of field of a lens that is refocused needs optics.{' and optics.'.join(missing)}"
+    lens = cast("Refocusing", rail)
+    if focal_length_mm >= (nearest_mm := 1000 / lens.dioptres_at(0.0)):
+        return f"optics.focal_length_mm is {focal_length_mm:g}: it must be below the nearest focus, {nearest_mm:g} mm"
+    return lambda position_um: magnification_of_distance(
+        focal_length_mm, 1000 / lens.dioptres_at(position_um)
+    )
 
 
 class Objective(Section):

@@ -45,8 +45,9 @@ class PlanSection(Section):
     """How many frames from near to far, both included; `all`: as many as the camera has (a replay)."""
     dof_share: Annotated[float, Field(gt=0, le=2)] = 0.8
     """Where neither step nor frames are given: how much of the depth of field a step may be. The rest is overlap; above 1 there are gaps."""
-    steps: tuple[StepChange, ...] = ()
-    """Other steps from certain positions on: `[{from_um: 12000, step_um: 20}]`. Up to the first of them `step_um` holds."""
+    steps: tuple[StepChange, ...] | Literal["dof"] = ()
+    """Other steps from certain positions on: `[{from_um: 12000, step_um: 20}]`. Up to the first of them `step_um` holds. `dof`, where the rail refocuses a
+    lens: each step is `dof_share` of the depth of field there, and no longer than `step_um` where that is given."""
     margin_frames: Annotated[int, Field(ge=0, le=50)] = 0
     """Extra frames beyond each end, at the same step."""
     direction: Literal["near_to_far", "far_to_near"] = "near_to_far"
@@ -70,6 +71,16 @@ class PlanSection(Section):
             elif far_um is None and near_um is not None:
                 far_um = float(exactly(near_um) + depth)
         return near_um, far_um
+
+    @property
+    def changes(self) -> tuple[StepChange, ...]:
+        """Where the step changes to one that is given."""
+        return () if self.steps == "dof" else self.steps
+
+    @property
+    def follows_depth(self) -> bool:
+        """Whether each step goes by the depth of field where it is."""
+        return self.steps == "dof"
 
     @property
     def step_from_optics(self) -> bool:

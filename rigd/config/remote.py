@@ -104,8 +104,8 @@ class Profile(Section):
     """Longest step."""
     frames: Annotated[int, Field(ge=2)] | None = None
     """Number of frames, instead of a step."""
-    steps: tuple[StepChange, ...] | None = None
-    """Other steps from certain positions on."""
+    steps: tuple[StepChange, ...] | Literal["dof"] | None = None
+    """Other steps from certain positions on, or `dof`, as in `plan`."""
     margin_frames: Annotated[int, Field(ge=0, le=50)] | None = None
     """Extra frames beyond each end."""
     direction: Literal["near_to_far", "far_to_near"] | None = None

@@ -52,6 +52,8 @@ class StillControl:
         self._camera = camera
         self._store = store
         self._clock = clock
+        self.calibration = Calibration()
+        """What was measured; nothing before the parts are open."""
         self._own: Shaping | None = None
         self._stillness: Stillness | None = None
         self._probes: dict[int, FrameData] = {}
@@ -75,7 +77,7 @@ class StillControl:
 
     async def opened(self) -> None:
         """The parts are open: take in what they are and what was measured."""
-        calibration = await self._store.run(self._calibration)
+        calibration = self.calibration = await self._store.run(self._calibration)
         rail = self._rail.rail
         shapes = isinstance(rail, ShapingRail)
         if isinstance(rail, ShapingRail) and self._own is None:

@@ -17,6 +17,7 @@ from rigd.plan.costs import Costs, Prediction, check_resources, predict
 from rigd.plan.making import make_plan
 from rigd.plan.model import Plan, PlanError, PlanRequest, RailModel, Zone, exactly
 from rigd.plan.reasons import Reason, Wish, explain, overlap
+from rigd.plan.varying import following
 
 __all__ = [
     "Advice",
@@ -34,6 +35,7 @@ __all__ = [
     "check_resources",
     "exactly",
     "explain",
+    "following",
     "make_plan",
     "overlap",
     "predict",

@@ -48,6 +48,8 @@ class Facts:
     plan: Plan
     prediction: Prediction
     setup: Setup | None = None
+    depth_um: float | None = None
+    """Depth of field where the longest step begins."""
     microstep_error_um: float | None = None
     """How far a microstep may be from its place."""
     backlash_um: float = 0.0
@@ -97,10 +99,9 @@ def _wider(setup: Setup) -> str:
 
 def step_beyond_the_depth(facts: Facts) -> Iterator[Advice]:
     """Depths that no frame shows sharp."""
-    plan, setup = facts.plan, facts.setup
-    if setup is None or plan.step_um <= setup.depth_of_field_um * (1 + 1e-6):
+    plan, depth_um = facts.plan, facts.depth_um
+    if depth_um is None or plan.step_um <= depth_um * (1 + 1e-6):
         return
-    depth_um = setup.depth_of_field_um
     yield Advice(
         "step_beyond_depth",
         f"the step of {plan.step_um:.4g} um is longer than the depth of field of {depth_um:.4g} um: there are gaps between frames that no frame shows sharp",

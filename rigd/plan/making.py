@@ -33,7 +33,8 @@ def make_plan(request: PlanRequest, rail: RailModel) -> Plan:
     near, far = stretches[0].start, stretches[-1].end
     microstep, step = exactly(rail.microstep_um), max(stretch.step for stretch in stretches)
     backlash = math.ceil(exactly(rail.backlash_um) / microstep)
-    overshoot = _overshoot(request, rail, step, backlash)
+    begins = (stretches[0] if request.near_first else stretches[-1]).step
+    overshoot = _overshoot(request, rail, begins, backlash)
     direction = 1 if request.near_first else -1
     margin = request.margin_frames
     low, high = near - margin * stretches[0].step, far + margin * stretches[-1].step
@@ -42,7 +43,7 @@ def make_plan(request: PlanRequest, rail: RailModel) -> Plan:
     # Before any position is made: a request that is far off could ask for more of them than memory holds.
     reasons = (
         *(reason for stretch in stretches for reason in _step_reasons(request, rail, stretch)),
-        *_overshoot_reasons(request, rail, step, overshoot, backlash),
+        *_overshoot_reasons(request, rail, begins, overshoot, backlash),
         *_limit_reasons(min(approach, last), max(approach, last), rail),
     )
     if reasons:
@@ -136,7 +137,7 @@ def _zone_reasons(request: PlanRequest) -> Iterator[str]:
 
 
 def _overshoot(request: PlanRequest, rail: RailModel, step: Fraction, backlash: int) -> int:
-    """Microsteps to back off: as asked, else 1.5 backlashes and at least one step; always more than the backlash."""
+    """Microsteps to back off: as asked, else 1.5 backlashes and at least the first step; always more than the backlash."""
     microstep = exactly(rail.microstep_um)
     if request.overshoot_um is not None:
         return _nearest(exactly(request.overshoot_um) / microstep)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rigd.optics import CONVENTION_WORDS, Setup
+from rigd.optics import CONVENTION_WORDS, OpticsError, Setup, perspective
 from rigd.plan.costs import Prediction
 from rigd.plan.model import Plan
+
+EXACT_UM = 0.0005
+"""What is rounded by less is not rounded, to the digits that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +17,7 @@ class Reason:
     """One thing that was decided."""
 
     about: str
-    """`optics`, `depth_of_field`, `step`, `ends`, `rounding`, `approach`, `time`, `disk`."""
+    """`optics`, `depth_of_field`, `step`, `ends`, `rounding`, `approach`, `perspective`, `motion`, `settle`, `time`, `disk`."""
     text: str
 
 
@@ -29,6 +32,12 @@ class Wish:
     frames: int | None = None
     overshoot_given: bool = False
     backlash_um: float = 0.0
+    depth_um: float | None = None
+    """Depth of field where the longest step begins."""
+    follows_depth: bool = False
+    """Whether each step goes by the depth of field where it is."""
+    pupil_source: str = ""
+    """Who says where the entrance pupil is, where it is known."""
 
 
 def explain(plan: Plan, taken: Prediction, setup: Setup | None, wish: Wish) -> tuple[Reason, ...]:
@@ -40,14 +49,15 @@ def explain(plan: Plan, taken: Prediction, setup: Setup | None, wish: Wish) -> t
         _ends(plan),
         _rounding(plan),
         _approach(plan, wish),
+        *_perspective(plan, setup, wish),
         _time(plan, taken),
         _disk(plan, taken),
     )
 
 
-def overlap(plan: Plan, setup: Setup) -> float:
+def overlap(plan: Plan, depth_um: float) -> float:
     """Of the depth of field, the share that the next frame shows too; negative for a gap. Where steps vary, at the longest."""
-    return 1 - plan.step_um / setup.depth_of_field_um
+    return 1 - plan.step_um / depth_um
 
 
 def _optics(setup: Setup) -> Reason:
@@ -80,32 +90,51 @@ def _depth(setup: Setup) -> Reason:
 
 
 def _step(plan: Plan, setup: Setup | None, wish: Wish) -> Reason:
-    if wish.step_from_optics and setup is not None:
+    if wish.follows_depth and setup is not None and wish.depth_um is not None:
+        why = (
+            f"Each step was to be at most {wish.share:g} of the depth of field where it is, which grows from "
+            f"{setup.depth_of_field_um:.4g} um at near to {wish.depth_um:.4g} um at the last step"
+        )
+    elif wish.step_from_optics and setup is not None:
         why = f"At most {wish.share:g} of the depth of field, {setup.step_um(wish.share):.4g} um, was wanted"
+    elif wish.frames is not None and wish.step_um is not None:
+        why = f"{wish.frames} frames, {wish.step_um:.4g} um apart, were asked for"
     elif wish.frames is not None:
         why = f"{wish.frames} frames from near to far were asked for"
     else:
         why = f"A step of at most {wish.step_um:.4g} um was asked for"
     depth_um = plan.um(plan.far) - plan.um(plan.near)
-    made = f"{plan.step_um:.4g} um" if plan.even else f"{plan.shortest_step_um:.4g} to {plan.step_um:.4g} um"
-    how = "evenly" if plan.even else "where the step changes, and evenly between,"
+    steps = plan.frames - 2 * plan.margin_frames - 1
     margin = (
-        f", of them {plan.margin_frames} beyond each end as margin, in case the ends were marked a little short"
+        f"; {_counted(plan.margin_frames, 'more frame')} beyond each end, in case the ends were marked a little short, make {plan.frames} in all"
         if plan.margin_frames
         else ""
     )
-    said = ""
-    if setup is not None:
-        share = overlap(plan, setup)
-        said = (
-            f" Neighbouring frames overlap by {100 * share:.0f} % of the depth of field."
-            if share >= 0
-            else f" Between neighbouring frames {-100 * share:.0f} % of a depth of field is sharp in none."
-        )
     return Reason(
         "step",
-        f"{why}; the {depth_um:.5g} um from near to far are cut {how} into steps of {made}, {plan.frames} frames{margin}.{said}",
+        f"{why}. The {depth_um:.5g} um from near to far are {_cut(plan, steps, wish)}: {steps + 1} frames{margin}.{_overlapping(plan, wish)}",
     )
+
+
+def _cut(plan: Plan, steps: int, wish: Wish) -> str:
+    if plan.even:
+        return f"{steps} equal steps of {plan.step_um:.4g} um" if steps > 1 else "one step"
+    made = f"{plan.shortest_step_um:.4g} to {plan.step_um:.4g} um"
+    where = "growing with it" if wish.follows_depth else "equal between the places where they change"
+    return f"{steps} steps of {made}, {where}"
+
+
+def _overlapping(plan: Plan, wish: Wish) -> str:
+    if wish.depth_um is None:
+        return ""
+    share = overlap(plan, wish.depth_um)
+    if share >= 0:
+        return f" Neighbouring frames overlap by {100 * share:.0f} % of the depth of field."
+    return f" Between neighbouring frames {-100 * share:.0f} % of a depth of field is sharp in none."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _ends(plan: Plan) -> Reason:
@@ -116,19 +145,52 @@ def _ends(plan: Plan) -> Reason:
 
 
 def _rounding(plan: Plan) -> Reason:
-    return Reason(
-        "rounding",
-        f"The rail moves in microsteps of {plan.microstep_um:.4g} um; each position is rounded by itself, at most {plan.rounding_um:.3g} um off, and nothing adds up.",
-    )
+    if plan.rounding_um < EXACT_UM:
+        how = "every position falls on one"
+    else:
+        how = f"each position is rounded to one by itself, at most {plan.rounding_um:.3g} um off, so that errors do not add up"
+    return Reason("rounding", f"The rail moves in microsteps of {plan.microstep_um:.4g} um; {how}.")
 
 
 def _approach(plan: Plan, wish: Wish) -> Reason:
     way = "away from home" if plan.near_first else "toward home"
-    source = "as asked" if wish.overshoot_given else "one and a half backlashes, or a step where that is more"
+    backlash = (
+        f"so that the backlash of {wish.backlash_um:.4g} um is always taken up"
+        if wish.backlash_um
+        else "always from the same side"
+    )
+    source = (
+        "as asked"
+        if wish.overshoot_given
+        else "one and a half times the backlash, or the first step where that is more"
+    )
     return Reason(
         "approach",
-        f"Every frame is approached {way}, so that the backlash of {wish.backlash_um:.4g} um is always taken up; "
-        f"the rail first backs off by {plan.um(plan.overshoot):.4g} um ({source}).",
+        f"Every frame is approached {way}, {backlash}; before the first the rail backs off by {plan.um(plan.overshoot):.4g} um ({source}).",
+    )
+
+
+def _perspective(plan: Plan, setup: Setup | None, wish: Wish) -> tuple[Reason, ...]:
+    if setup is None or not wish.pupil_source:
+        return ()
+    if setup.pupil_to_focus_um is None:
+        return (
+            Reason("perspective", f"The picture keeps its size as the rail moves ({wish.pupil_source})."),
+        )
+    distance_um = setup.pupil_to_focus_um
+    whole_um = abs(plan.asked_um[-1] - plan.asked_um[0])
+    try:
+        each, whole = (
+            perspective.scale_after(move_um, distance_um) - 1 for move_um in (plan.step_um, whole_um)
+        )
+    except OpticsError:
+        return ()  # warned of
+    return (
+        Reason(
+            "perspective",
+            f"The entrance pupil is {distance_um / 1000:.4g} mm from the plane in focus ({wish.pupil_source}): what is there changes its size "
+            f"by {100 * each:.2g} % from frame to frame, by {100 * whole:.2g} % over the stack.",
+        ),
     )
 
 

@@ -148,7 +148,7 @@ def test_a_plan_explained(rig, capsys):
         "960 um (classic",
         "768 um, was wanted",
         "overlap by 26 %",
-        "rounded by itself",
+        "rounded to one by itself",
         "waiting for stillness",
         "preview, depth map and fused picture",
     ):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from pydantic import ValidationError
 
 from drivers.clock import VirtualClock
+from rigd.app import open_rig
+from rigd.calibration.records import Calibration, PupilDistance, calibration_path, store
 from rigd.config import examine, from_dict, library, load, resolved_yaml, to_dict
 from rigd.config.optics import Objective, Optics, RailProfile
 from rigd.config.plan import PlanSection
 from rigd.parts import dry_plan
+from rigd.remote.settings import LiveSettings
+from rigd.virtualtime import run
 from tests.rigs import SMALL
 
 PLAIN = SMALL.replace("plan: {near_um: 5000, far_um: 6100, step_um: 100}\n", "")
@@ -240,3 +246,130 @@ def test_changes_of_step_outside_the_stack_do_not_count(tmp_path):
 def test_a_plan_warns_of_what_it_is_near_to(tmp_path):
     planned = made(tmp_path, "{near_um: 5000, far_um: 7000, step_um: 1}", "rail.backlash_um=40")
     assert {"microstep_error", "backlash"} <= {one.code for one in planned.warnings}
+
+
+# ----------------------------------------------------------------------------------------------- steps that follow the depth
+
+REFOCUS = """
+rig: {id: lens, name: A lens}
+rail: {driver: lens, near_dioptres: 10, far_dioptres: 4}
+camera: {driver: picamera2, width: 4608, height: 2592}
+limits: {max_um: 150000}
+optics: {focal_length_mm: 4.74, f_number: 1.8, sensor_width_mm: 6.45, blur_circle_um: 2.8}
+"""
+
+
+def test_a_refocused_lens_takes_longer_steps_where_it_sees_deeper(tmp_path):
+    config = loaded(tmp_path, REFOCUS + "plan: {near_um: 10000, far_um: 100000, steps: dof}\n")
+    planned, _ = dry_plan(config, VirtualClock())
+    plan = planned.plan
+    assert (plan.um(plan.positions[0]), plan.um(plan.positions[-1])) == (10_000, 100_000)
+
+    def depth_um(position_um):
+        m = 4.74 / ((100_000 + position_um) / 1000 - 4.74)
+        return 2 * 2.8 * 1.8 * (1 + m) / m**2
+
+    shares = [(b - a) / depth_um(a) for a, b in itertools.pairwise(plan.asked_um)]
+    assert max(shares) <= 0.8
+    assert max(shares) - min(shares) < 1e-6
+    assert planned.setup.magnification == pytest.approx(4.74 / (110 - 4.74))
+    assert planned.depth_um == pytest.approx(depth_um(plan.asked_um[-2]))
+    assert "step_beyond_depth" not in {one.code for one in planned.warnings}
+    assert "grows from" in next(one.text for one in planned.reasons if one.about == "step")
+    even = loaded(
+        tmp_path, REFOCUS + f"plan: {{near_um: 10000, far_um: 100000, step_um: {plan.shortest_step_um}}}\n"
+    )
+    assert dry_plan(even, VirtualClock())[0].plan.frames > plan.frames
+
+
+def test_a_step_that_is_given_bounds_those_that_follow_the_depth(tmp_path):
+    text = REFOCUS + "plan: {near_um: 10000, far_um: 100000, steps: dof, step_um: 5000}\n"
+    steps = list(itertools.pairwise(dry_plan(loaded(tmp_path, text), VirtualClock())[0].plan.asked_um))
+    assert steps[0][1] - steps[0][0] < 4500
+    assert max(b - a for a, b in steps) == pytest.approx(5000, rel=0.1)
+    assert max(b - a for a, b in steps) <= 5000.001
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "words"),
+    [
+        ("focal_length_mm: 4.74, ", "", "plan.steps", "needs optics.focal_length_mm"),
+        ("f_number: 1.8, ", "", "plan.steps", "needs optics.f_number"),
+        ("focal_length_mm: 4.74", "focal_length_mm: 120", "plan.steps", "below the nearest focus, 100 mm"),
+        ("steps: dof", "steps: dof, frames: 9", "plan.steps", "determine the number of frames"),
+        ("far_um: 20000, ", "", "plan.steps", "determine the number of frames"),
+        (
+            "rail: {driver: lens, near_dioptres: 10, far_dioptres: 4}",
+            "rail: {driver: sim}",
+            "plan.steps",
+            "only a rail that refocuses",
+        ),
+    ],
+)
+def test_steps_that_cannot_follow_the_depth(tmp_path, old, new, path, words):
+    text = REFOCUS + "plan: {near_um: 10000, far_um: 20000, steps: dof}\n"
+    assert old in text
+    found = problems(tmp_path, text.replace(old, new))
+    assert any(one == path and words in message for one, message, _ in found), found
+
+
+def test_a_profile_may_ask_for_steps_that_follow_the_depth(tmp_path):
+    text = (
+        REFOCUS
+        + "plan: {near_um: 10000, far_um: 100000, step_um: 3000}\nprofiles: {deep: {steps: dof, step_um: 9000}}\n"
+    )
+    config = loaded(tmp_path, text)
+    settings = LiveSettings(config, tmp_path)
+    settings.change({"profile": "deep"})
+    planned, _ = dry_plan(settings.config(), VirtualClock())
+    assert not planned.plan.even
+    assert planned.plan.step_um > 5000
+    assert any(
+        "needs optics" in message for _, message, _ in problems(tmp_path, text.replace("f_number: 1.8, ", ""))
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- entrance pupil
+
+
+def test_the_entrance_pupil_as_it_was_measured(tmp_path):
+    text = PLAIN + LENS + "plan: {near_um: 5000, far_um: 6100, step_um: 100}\n"
+    config = loaded(
+        tmp_path,
+        text,
+        f"service.state={tmp_path / 'state'}",
+        "preview.pupil_to_focus_um=",
+        "preview.align=track",
+    )
+    clock = VirtualClock()
+    assert dry_plan(config, clock)[0].setup.pupil_to_focus_um is None
+    found = PupilDistance(
+        objective="",
+        measured="2026-11-22T10:00:00Z",
+        pupil_to_focus_um=3000,
+        error_um=20,
+        per_um=1 / 3000,
+        per_um_error=1e-6,
+        position_um=5000,
+    )
+    other = found.model_copy(update={"objective": "finite-4x", "pupil_to_focus_um": 9000})
+    store(calibration_path(config), Calibration(pupil_distances=(other, found)))
+    planned, _ = dry_plan(config, clock)
+    assert planned.setup.pupil_to_focus_um == 3000
+    assert {"perspective_step", "perspective_stack"} <= {one.code for one in planned.warnings}
+    assert "measured 2026-11-22" in next(one.text for one in planned.reasons if one.about == "perspective")
+
+    async def of_the_open_rig():
+        async with open_rig(config, clock) as rig:
+            return rig.plan().setup
+
+    assert run(of_the_open_rig(), clock).pupil_to_focus_um == 3000
+    said = config.model_copy(
+        update={"optics": config.optics.model_copy(update={"pupil_to_focus_um": 80_000})}
+    )
+    assert dry_plan(said, clock)[0].setup.pupil_to_focus_um == 80_000
+    telecentric = found.model_copy(update={"pupil_to_focus_um": None})
+    store(calibration_path(config), Calibration(pupil_distances=(telecentric,)))
+    planned, _ = dry_plan(config, clock)
+    assert planned.setup.pupil_to_focus_um is None
+    assert "keeps its size" in next(one.text for one in planned.reasons if one.about == "perspective")

@@ -23,6 +23,7 @@ from rigd.plan import (
     advise,
     exactly,
     explain,
+    following,
     make_plan,
     overlap,
 )
@@ -53,7 +54,7 @@ def test_margins_go_on_at_the_step_of_the_end_they_continue():
     assert plan.um(plan.positions[0]) == 2100
     assert plan.um(plan.positions[-1]) == 750
     assert all(b < a for a, b in itertools.pairwise(plan.positions))
-    assert plan.um(plan.approach) == 2100 + 250
+    assert plan.um(plan.approach) == 2100 + 100, "backs off by the step that it begins with"
 
 
 def test_an_even_plan_is_one_stretch():
@@ -122,7 +123,15 @@ QUIET = Prediction(100.0, 30.0, 40.0, 10.0, 20.0, 10**6)
 
 def codes(setup: Setup | None = None, request: PlanRequest | None = None, **facts) -> list[str]:
     plan = plan_of(request or PlanRequest(10_000, 20_000, step_um=700))
-    given_ = {"prediction": QUIET, "setup": setup, "pause_s": 1.0, "free_bytes": 10**9, **facts}
+    depth_um = None if (seen := facts.get("setup", setup)) is None else seen.depth_of_field_um
+    given_ = {
+        "depth_um": depth_um,
+        "prediction": QUIET,
+        "setup": setup,
+        "pause_s": 1.0,
+        "free_bytes": 10**9,
+        **facts,
+    }
     return [advice.code for advice in advise(Facts(plan=plan, **given_))]
 
 
@@ -184,14 +193,17 @@ def test_rounding_that_makes_steps_uneven():
 def test_reasons_say_everything_that_was_decided():
     plan = plan_of(PlanRequest(10_000, 20_000, step_um=768, margin_frames=1))
     taken = Prediction(100.0, 30.0, 40.0, 10.0, 20.0, 10**6, 9 * 10**5, 10**5)
-    reasons = explain(plan, taken, MACRO, Wish(0.8, step_from_optics=True, step_um=768, backlash_um=20))
+    reasons = explain(
+        plan, taken, MACRO, Wish(0.8, step_from_optics=True, step_um=768, backlash_um=20, depth_um=960)
+    )
     said = {reason.about: reason.text for reason in reasons}
     assert list(said) == ["optics", "depth_of_field", "step", "ends", "rounding", "approach", "time", "disk"]
     assert "2.0 stops less light" in said["optics"]
     assert "960 um (classic" in said["depth_of_field"]
     assert "wave 563" in said["depth_of_field"]
     assert "768 um, was wanted" in said["step"]
-    assert "17 frames" in said["step"]
+    assert "15 frames; 1 more frame beyond each end" in said["step"]
+    assert "make 17 in all" in said["step"]
     assert "overlap by 26 %" in said["step"]
     assert "30.0 s motion" in said["time"]
     assert "0.1 MB of preview" in said["disk"]
@@ -199,8 +211,8 @@ def test_reasons_say_everything_that_was_decided():
 
 def test_a_gap_is_said_to_be_one():
     plan = plan_of(PlanRequest(10_000, 20_000, step_um=2000))
-    assert overlap(plan, MACRO) == pytest.approx(1 - 2000 / 960)
-    said = explain(plan, QUIET, MACRO, Wish(0.8, step_from_optics=False, step_um=2000))
+    assert overlap(plan, MACRO.depth_of_field_um) == pytest.approx(1 - 2000 / 960)
+    said = explain(plan, QUIET, MACRO, Wish(0.8, step_from_optics=False, step_um=2000, depth_um=960))
     assert any("sharp in none" in reason.text for reason in said)
 
 
@@ -209,3 +221,60 @@ def test_without_optics_there_are_reasons_too():
     said = explain(plan, QUIET, None, Wish(0.8, step_from_optics=False, frames=11, backlash_um=20))
     assert said[0].about == "step"
     assert "11 frames from near to far were asked for" in said[0].text
+
+
+def test_reasons_say_where_the_entrance_pupil_is_and_who_says_so():
+    plan = plan_of(PlanRequest(10_000, 20_000, step_um=1000))
+
+    def said(distance_um: float | None, source: str) -> list[str]:
+        setup = replace(MACRO, pupil_to_focus_um=distance_um)
+        wish = Wish(0.8, step_from_optics=False, step_um=1000, pupil_source=source)
+        return [one.text for one in explain(plan, QUIET, setup, wish) if one.about == "perspective"]
+
+    (text,) = said(101_000, "measured 2026-11-22")
+    for words in ("101 mm", "measured 2026-11-22", "by 1 % from frame to frame", "by 11 % over the stack"):
+        assert words in text
+    assert "keeps its size" in said(None, "measured 2026-11-22")[0]
+    assert said(None, "") == []
+    assert said(9_000, "as the config says") == [], "a pupil within the stack is warned of instead"
+
+
+# ------------------------------------------------------------------------------------- steps that follow the depth of field
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(
+    st.floats(0, 50_000),
+    st.floats(1, 100_000),
+    st.floats(5, 5000),
+    st.floats(1_000, 200_000),
+    st.sampled_from([0, 1, 2]),
+)
+def test_steps_follow_what_is_allowed_and_reach_both_ends(near_um, depth_um, first_um, from_lens_um, power):
+    def longest_um(position_um: float) -> float:
+        return first_um * (1 + (position_um - near_um) / from_lens_um) ** power
+
+    far_um = near_um + depth_um
+    assume(depth_um / first_um < 3000)
+    zones = following(near_um, far_um, longest_um)
+    plan = make_plan(
+        PlanRequest(near_um, far_um, step_um=zones[0].step_um, zones=zones),
+        RailModel(0.001, -1e6, 1e6, 0),
+    )
+    assert plan.asked_um[0] == near_um
+    assert plan.asked_um[-1] == far_um
+    assert plan.frames == len(zones) + 1
+    shares = [(b - a) / longest_um(a) for a, b in itertools.pairwise(plan.asked_um)]
+    assert max(shares) <= 1 + 1e-4 / first_um
+    assert max(shares) - min(shares) < 1e-4, "all steps are the same share of what is allowed"
+    fewer, reached = len(zones) - 1, near_um
+    for _ in range(fewer):
+        reached += longest_um(reached)
+    assert reached < far_um, "fewer steps would not be enough"
+
+
+def test_stacks_that_no_steps_can_follow():
+    with pytest.raises(PlanError, match="must be beyond near"):
+        following(10, 10, lambda _: 1.0)
+    with pytest.raises(PlanError, match="more than 20000 steps"):
+        following(0, 10_000, lambda _: 0.1)
