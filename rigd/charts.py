@@ -131,7 +131,7 @@ def svg(chart: Chart, width: int = WIDTH, height: int = HEIGHT) -> str:
         f"<title>{escape(chart.title)}</title>",
         *_grid(x, y),
         *_labels(chart, y, width, height),
-        *(_mark(mark, x, y) for mark in chart.marks),
+        *(_mark(mark, x, y, number) for number, mark in enumerate(chart.marks)),
         *itertools.chain.from_iterable(
             _drawn(one, _colour(one, number), x, y) for number, one in enumerate(chart.series)
         ),
@@ -222,14 +222,22 @@ def _labels(chart: Chart, y: _Scale, width: int, height: int) -> Iterator[str]:
     )
 
 
-def _mark(mark: Mark, x: _Scale, y: _Scale) -> str:
+def _mark(mark: Mark, x: _Scale, y: _Scale, number: int) -> str:
+    """`number` of the mark: words of lines that stand close to each other are set one below the other."""
     ink = 'stroke="var(--quiet,#57606a)" stroke-dasharray="5 4" fill="none"'
     parts = []
     if mark.x is not None and x.covers(mark.x):
         at = x(mark.x)
         left = at > (x.start_px + x.end_px) / 2
         parts.append(f'<path d="M{at:.1f} {y.start_px}V{y.end_px}" {ink}/>')
-        parts.append(_word(mark.label, at + (-5 if left else 5), y.end_px + 13, "end" if left else "start"))
+        parts.append(
+            _word(
+                mark.label,
+                at + (-5 if left else 5),
+                y.end_px + 13 + 15 * (number % 4),
+                "end" if left else "start",
+            )
+        )
     if mark.y is not None and y.covers(mark.y):
         at = y(mark.y)
         parts.append(f'<path d="M{x.start_px} {at:.1f}H{x.end_px}" {ink}/>')

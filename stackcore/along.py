@@ -28,6 +28,7 @@ Pictures = Sequence[npt.NDArray[Any]]
 BLOCK_PX = 16
 SMOOTHING_PX = 1.0
 """Of the picture before its gradients: pixel noise is not sharpness."""
+MEDIUM = 128.0
 FLOOR = 0.02
 """Of the median energy, added to each: the logarithm of noise tells nothing."""
 LEAST_TEXTURE = 0.3
@@ -51,6 +52,12 @@ def sharpness(picture: npt.NDArray[Any], block_px: int = BLOCK_PX) -> Floats:
     rows, columns = energy.shape[0] // block_px, energy.shape[1] // block_px
     blocks = energy[: rows * block_px, : columns * block_px].reshape(rows, block_px, columns, block_px)
     return np.asarray(blocks.mean(axis=(1, 3)), np.float64)
+
+
+def _evened(picture: npt.NDArray[Any]) -> Floats:
+    """Sharpness for a picture of medium brightness: light that changes from one to the next is no focus."""
+    mean = float(np.mean(picture, dtype=np.float64))
+    return sharpness(picture) * (MEDIUM / max(mean, 1.0)) ** 2
 
 
 @dataclass(frozen=True)
@@ -103,9 +110,8 @@ class Sweep:
             raise ValueError("the pictures of a sweep must have one shape")
         self._pictures = list(pictures)
         self._trackers: dict[int, Tracker] = {}
-        energies = np.stack([sharpness(picture) for picture in pictures])
+        energies = np.stack([_evened(picture) for picture in pictures])
         self._floor = FLOOR * float(np.median(energies))
-        self.energies = energies
         curves = np.log(energies.reshape(len(energies), -1) + self._floor + 1e-9)
         self._tells = np.ptp(curves, axis=0) >= LEAST_TEXTURE
         self._curves = curves[:, self._tells]
@@ -149,7 +155,7 @@ class Sweep:
     def _by_sharpness(self, picture: npt.NDArray[Any]) -> tuple[float, float]:
         if np.count_nonzero(self._tells) < 6:
             return float("nan"), float("inf")
-        curve = np.log(sharpness(picture).ravel()[self._tells] + self._floor + 1e-9)
+        curve = np.log(_evened(picture).ravel()[self._tells] + self._floor + 1e-9)
         tried = np.linspace(
             self.positions_um[0], self.positions_um[-1], SCAN * (len(self.positions_um) - 1) + 1
         )

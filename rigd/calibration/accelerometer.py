@@ -29,6 +29,8 @@ SMOOTH_S = 0.02
 """Over this the size of the acceleration is averaged where the end of the motion is looked for."""
 FILTER_SHARE = 0.45
 """Of the sample rate: what the sensor's own filter lets through, at half its output rate, and a little less."""
+SURELY_OVER_S = 0.1
+"""Where the end of the motion was only looked for, so much after it is left out of the fit: the motion may not be quite over."""
 LONGEST_S = 4.0
 JUMP = 20.0
 """A pause in the samples this many times as long as usual is a gap."""
@@ -111,9 +113,13 @@ def end_of_motion_s(record: Recorded) -> float:
     return float(record.times_s[int(smooth.argmax())])
 
 
-def track_of(record: Recorded, ended_s: float, move_um: float) -> Track:
-    """What follows the end of the motion, in m/s². Raises `CalibrationRefused` where there is too little of it."""
-    after = (record.times_s >= ended_s) & (record.times_s <= ended_s + LONGEST_S)
+def track_of(record: Recorded, ended_s: float | None, move_um: float) -> Track:
+    """What follows the end of the motion (None: looked for), in m/s². Raises `CalibrationRefused` where there is too little of it."""
+    begins_s = ended_s
+    if ended_s is None or begins_s is None:
+        ended_s = end_of_motion_s(record)
+        begins_s = ended_s + SURELY_OVER_S
+    after = (record.times_s >= begins_s) & (record.times_s <= ended_s + LONGEST_S)
     if np.count_nonzero(after) < LEAST_SAMPLES:
         raise CalibrationRefused(
             f"only {np.count_nonzero(after)} samples follow the end of the motion at {ended_s:g} s: let it ring for some seconds"
@@ -148,10 +154,7 @@ def ring_down(
     Raises:
         CalibrationRefused: nothing of it is to be had.
     """
-    tracks = []
-    for record, ended_s, move_um in records:
-        end = end_of_motion_s(record) if ended_s is None else ended_s
-        tracks.append(track_of(record, end, move_um))
+    tracks = [track_of(record, ended_s, move_um) for record, ended_s, move_um in records]
     sure_hz = FILTER_SHARE * min(track.rate_hz for track in tracks)
     try:
         found = ringdown.fit(tracks, pictures=False, sure_hz=sure_hz)

@@ -21,6 +21,8 @@ from rigd.calibration.sweeps import rest_of, step_of, sweep
 Region = tuple[float, float, float, float]
 """Left, top, right, bottom, as shares of the picture's width and height."""
 
+BLOCKS_DOWN, BLOCK_PX = 24, (8, 32)
+"""About so many blocks down the picture, of at least and at most so many pixels."""
 STANDS_OUT = 1.6
 """A block counts when its largest sharpness is this many times its median one."""
 LEAST_BLOCKS = 6
@@ -53,16 +55,21 @@ class Gauged:
     curves: dict[str, Floats]
 
 
-def plane_in(focus_um: Floats, clear: Floats, region: Region) -> Plane:
+def plane_in(
+    focus_um: Floats, clear: Floats, region: Region, covered: tuple[float, float] = (1.0, 1.0)
+) -> Plane:
     """The plane of the blocks in a region, at its middle. Raises `CalibrationRefused` for too few of them.
 
     Args:
         focus_um: (h, w), best focus of each block, nan where it has none.
         clear: (h, w), how much it stands out.
         region: as shares.
+        covered: share of the picture's width and height that the blocks cover, from its left and top.
     """
     rows, columns = focus_um.shape
-    x, y = np.meshgrid((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows)
+    x, y = np.meshgrid(
+        (np.arange(columns) + 0.5) / columns * covered[0], (np.arange(rows) + 0.5) / rows * covered[1]
+    )
     left, top, right, bottom = region
     inside = (x >= left) & (x <= right) & (y >= top) & (y <= bottom)
     good = inside & np.isfinite(focus_um) & (clear >= STANDS_OUT)
@@ -154,13 +161,15 @@ async def measure(
     stand.progress.expect(len(at_um))
     beyond_um = max(2 * stand.backlash_um, 5 * stand.microstep_um)
     taken = await sweep(stand, at_um, upward=True, rest_s=rest_of(stand), beyond_um=beyond_um)
-    focus_um, clear = best_focus(
-        np.array(at_um), np.stack([sharpness(picture) for picture in taken.pictures])
-    )
+    height, width = taken.pictures[0].shape
+    block_px = int(np.clip(round(height / BLOCKS_DOWN), *BLOCK_PX))
+    energies = np.stack([sharpness(picture, block_px) for picture in taken.pictures])
+    covered = (energies.shape[2] * block_px / width, energies.shape[1] * block_px / height)
+    focus_um, clear = best_focus(np.array(at_um), energies)
     if regions is None:
         near, far = two_planes(focus_um, clear)
     else:
-        near, far = (plane_in(focus_um, clear, region) for region in regions)
+        near, far = (plane_in(focus_um, clear, region, covered) for region in regions)
     counted_um, factor, error = scale_of(near, far, known_um)
     folder = stand.evidence("scale")
     curves = {"focus_um": focus_um, "stands_out": clear}

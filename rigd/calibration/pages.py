@@ -18,7 +18,7 @@ from rigd.calibration.ringing import Track
 from rigd.calibration.stand import kept
 from rigd.charts import Axis, Chart, Mark, Series
 from rigd.config import RigConfig
-from rigd.planning import optics_of
+from rigd.optics import OpticsError, Setup
 from rigd.reports import Fact, Section, Table, page
 from rigd.vibration.model import Vibration
 
@@ -35,7 +35,7 @@ KINDS = {
     "ei": "EI",
 }
 SETTLE_KINDS = ("trapezoid", "quintic", "zv", "zvd", "ei")
-MOVES = 40
+MOVES = 160
 """Lengths of moves at which the settle is computed for its chart."""
 
 
@@ -61,6 +61,15 @@ class Known:
         """As its options declare it; None where only the opened camera can tell."""
         options = self.config.camera.options
         return options.declared() if isinstance(options, CameraOptions) else None
+
+    @property
+    def setup(self) -> Setup | None:
+        """Lens, sensor and light; None where too little is known of them."""
+        width = None if self.camera is None else self.camera.width
+        try:
+            return self.config.optics.setup(width, self.config.preview.pupil_to_focus_um)
+        except OpticsError:
+            return None
 
     def evidence(self, name: str) -> Path:
         """The folder of one measurement."""
@@ -89,8 +98,7 @@ def report(known: Known) -> str:
                 [known.evidence(one.evidence) for one in calibration.pupil_distances],
             )
         )
-    camera = known.camera
-    sections.append(depth_of_field(optics_of(known.config, None if camera is None else camera.width)))
+    sections.append(depth_of_field(known.setup))
     name = known.config.rig.name or known.config.rig.id
     return page(f"Calibration of {name}", f"{known.config.rig.id}, written {known.written}", sections)
 
