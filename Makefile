@@ -6,11 +6,11 @@ STAMP  := $(VENV)/.ready
 # Tests of whole rigs wait most of the time: for rails, brokers and processes.
 JOBS   ?= 4
 
-.PHONY: demo test lint layers bench soak hil docs lock lock-peers clean help
+.PHONY: demo test lint layers bench soak hil gpio-sim docs lock lock-peers clean help
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 $(STAMP): requirements/dev.txt pyproject.toml requirements/make-venv
 	@requirements/make-venv $(PYTHON) $(VENV)
@@ -43,6 +43,9 @@ soak: $(STAMP) ## the long run: 200 kills
 
 hil: $(STAMP) ## contracts and measurements on a bench (RIG=bench.yaml COMPARE=report.json); by default on the simulated one
 	@RIGD_BENCH="$(RIG)" RIGD_BENCH_COMPARE="$(COMPARE)" $(BIN)/python -m pytest hil -o timeout=36000
+
+gpio-sim: $(STAMP) ## build and keep a kernel with a simulated gpiochip (3 minutes): from then on `make test` tries pins on it
+	@requirements/make-gpio-sim $(BIN)/python
 
 docs: $(STAMP) ## write the documents that are made from the code
 	@$(BIN)/python -m tests.make_docs

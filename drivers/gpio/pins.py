@@ -124,8 +124,14 @@ class Input:
     def close(self) -> None:
         """Let go of the pin. Idempotent."""
         device, self._device = self._device, None
-        if device is not None:
-            with named(self.name, "closing"):
+        if device is None:
+            return
+        with named(self.name, "closing"):
+            try:
+                # gpiozero keeps the pin, and what listens to it: it would listen no more when the pin is taken again.
+                if self._on_edge is not None:
+                    device.pin.when_changed = None
+            finally:
                 device.close()
 
     def _changed(self, ticks: float, level: int) -> None:
