@@ -48,7 +48,7 @@ LET_IN = (
     "user and password come from a file that --credentials or RIGD_CREDENTIALS names, "
     "certificates from --ca, --cert and --key (mqtts://); look whether they are those of this broker"
 )
-REACH = "look at the address (--url, RIGD_URL), and whether rigd and its broker run there"
+REACH = "name the rig with --url or RIGD_URL; where that is right, see whether rigd and its broker run there"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,9 @@ def session_text(session: SessionNow) -> str:
     words = f"{session.id}: {session.frame} of {session.frames} frames"
     if session.eta_s is not None:
         words += f", {duration_text(session.eta_s)} left"
-    return words + (f"; paused: {session.why}" if session.why else "")
+    if not session.why:
+        return words
+    return f"{words}; {session.why if session.why.startswith('paused') else f'paused: {session.why}'}"
 
 
 def settings_text(settings: Settings) -> str:

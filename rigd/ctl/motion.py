@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 from contextlib import suppress
 
 from rigd.client import Action, RigClient
@@ -41,10 +42,14 @@ async def goto(options: argparse.Namespace) -> int:
 async def jog(options: argparse.Namespace) -> int:
     """`rigctl jog`."""
     async with reached(options) as rig:
-        if options.distance is None:
-            whole = await rig.nudge("away" if options.away else "toward")
-        else:
-            whole = await rig.jog(options.distance)
+        try:
+            if options.distance is None:
+                whole = await rig.nudge("away" if options.away else "toward")
+            else:
+                whole = await rig.jog(options.distance)
+        except asyncio.CancelledError:
+            # Ctrl-C; the rail was stopped on the way here.
+            raise Stopped(Failure(Exit.INTERRUPTED, "interrupted; the jog is stopped")) from None
         where = await _position_um(rig)
         if not whole:
             raise Stopped(Failure(Exit.STOPPED, "the jog was stopped before its end", "interrupted"))

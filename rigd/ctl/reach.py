@@ -48,7 +48,7 @@ async def reached(
         machine = (
             "no rig on this machine" if closed is None else explain(closed, PermissionError(errno.EACCES, ""))
         )
-        message = f"{machine}; and no broker ({error}); name a rig with --url or RIGD_URL"
+        message = f"{machine}; and no broker ({error})"
         raise type(error)(message) from None
 
 

@@ -11,7 +11,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -179,7 +179,7 @@ def _verb(topic: str) -> Verb:
     setting = topic.startswith(topics.SET)
     asked = clean(topic.removeprefix(topics.SET if setting else topics.REQUEST))
     known = SETTINGS if setting else tuple(VERBS)
-    close = difflib.get_close_matches(asked, known, n=1)
+    close = difflib.get_close_matches(asked.lower(), known, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
     what, code = ("setting", ErrorCode.UNKNOWN_SETTING) if setting else ("command", ErrorCode.UNKNOWN_VERB)
     raise _Wrong(code, f"no {what} '{asked}': {hint}")
@@ -187,7 +187,7 @@ def _verb(topic: str) -> Verb:
 
 def _request(verb: Verb, value: Any, text: str) -> tuple[Request, Inward]:
     if isinstance(value, dict):
-        request = _envelope(value)
+        request = _envelope(value, verb.params.model_fields)
         return request, _params(verb, request.params)
     if not text:
         raise _Wrong(ErrorCode.MALFORMED, f"empty; send {PRESS}, or an object such as {{}}")
@@ -204,7 +204,7 @@ def _setting(verb: Verb, value: Any, text: str) -> tuple[Request, Inward]:
     assert verb.plain is not None
     request = Request()
     if isinstance(value, dict):
-        request = _envelope(value)
+        request = _envelope(value, ("value",))
         if set(request.params) != {"value"}:
             message = "params: must have one key, 'value'"
             raise _Wrong(ErrorCode.INVALID_PARAMS, message, "params")
@@ -231,7 +231,12 @@ def _takes_text(annotation: Any) -> bool:
     return annotation is str or any(_takes_text(part) for part in get_args(annotation))
 
 
-def _envelope(value: dict[str, Any]) -> Request:
+def _envelope(value: dict[str, Any], inner: Collection[str]) -> Request:
+    """The envelope; a key that belongs among the `inner` ones, its parameters, is told where."""
+    for name in value:
+        if name in inner and name not in Request.model_fields:
+            message = f'{name}: belongs into params: {{"params": {{"{name}": ...}}}}'
+            raise _Wrong(ErrorCode.MALFORMED, message, name)
     try:
         return Request.model_validate(value)
     except ValidationError as error:

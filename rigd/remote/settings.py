@@ -177,10 +177,9 @@ class LiveSettings:
             return {}
         profile = self._base.profiles.get(name)
         if profile is None:
-            known = ", ".join(self._base.profiles) or "none"
-            raise _wrong(
-                ErrorCode.INVALID_PARAMS, "profile", f"no profile '{clean(name)}'; there are {known}"
-            )
+            known = ", ".join(self._base.profiles)
+            there = f"there are {known}" if known else "the rig's config has none"
+            raise _wrong(ErrorCode.INVALID_PARAMS, "profile", f"no profile '{clean(name)}'; {there}")
         return profile.model_dump(exclude_none=True)
 
     def _plan(self, values: Layer) -> PlanSection | None:
