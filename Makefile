@@ -21,6 +21,7 @@ demo: $(STAMP) ## capture a simulated stack end to end and show where its pictur
 
 test: $(STAMP) ## unit, contract, property and fault tests
 	@requirements/make-tools
+	@requirements/make-picamera2 $(BIN)/python .venv-picamera2 || echo "make test: goes on without genuine picamera2"
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(STAMP) ## ruff, mypy --strict, and the layers
@@ -37,7 +38,7 @@ bench: $(STAMP) ## measure speed, memory and quality against references; writes 
 	@requirements/make-bench-peers $(BIN)/python .venv-bench
 	@$(BIN)/python -m pytest tests/bench -m bench -s -o timeout=5400
 
-soak: $(STAMP) ## the long run: 200 kills
+soak: $(STAMP) ## the long run: 200 kills, 50 broker deaths, 100 000 messages
 	@requirements/make-tools
 	@$(BIN)/python -m pytest tests -m soak -o timeout=7200
 
@@ -63,6 +64,6 @@ lock-peers: ## renew requirements/peers/*.txt from the versions named beside the
 	done
 
 clean: ## remove the environment, caches and what demo and bench wrote
-	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info \
-	    demo-output bench-results
+	rm -rf $(VENV) .venv-bench .venv-picamera2 .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info \
+	    demo-output bench-results bench-report
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
