@@ -59,7 +59,10 @@ def parse(text: str, name: str) -> Recorded:
     """A record from its text. Raises `CalibrationRefused`, naming the line."""
     rows: list[list[float]] = []
     unit = G_M_PER_S2
-    for number, line in enumerate(text.splitlines(), start=1):
+    lines = text.splitlines()
+    if lines and not text.endswith("\n") and len(lines) > LEAST_SAMPLES:
+        lines.pop()  # whoever wrote it was stopped in the middle of a line
+    for number, line in enumerate(lines, start=1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue

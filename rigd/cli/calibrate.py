@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import webbrowser
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drivers.clock import Clock, SystemClock
+from drivers.clock import Clock, SystemClock, VirtualClock
 from rigd.app import Refused, RigFault, open_rig
-from rigd.calibration import accelerometer, gauge, pages, settle, sweeps
+from rigd.calibration import accelerometer, gauge, live, pages, settle, sweeps
 from rigd.calibration.records import (
+    FOLDER,
     Calibration,
     CalibrationError,
     Record,
+    RingDown,
     calibration_path,
     load,
     store,
@@ -164,6 +167,8 @@ async def _measured(
 def _measures(options: argparse.Namespace, known: Calibration) -> dict[str, Measure]:
     async def ringing(stand: Stand) -> list[Record]:
         moves = settle.lengths(stand, getattr(options, "step", None), getattr(options, "moves", None) or ())
+        if getattr(options, "accelerometer_command", None):
+            return [await _live(options, stand, moves)]
         wish = settle.SettleWish(
             _place(options, stand),
             moves,
@@ -203,6 +208,19 @@ def _measures(options: argparse.Namespace, known: Calibration) -> dict[str, Meas
         return [found.record]
 
     return {"settle": ringing, "backlash": lost, "homing": home, "scale": scale, "pupil": pupil}
+
+
+async def _live(options: argparse.Namespace, stand: Stand, moves: tuple[float, ...]) -> Record:
+    """A ring-down by an accelerometer that is read during the moves."""
+    if isinstance(stand.clock, VirtualClock):
+        raise CalibrationRefused("a program that is read keeps real time: without --virtual-time")
+    place_um, upward = _place(options, stand), _upward(stand)
+    shapes = stand.shaping is not None
+    async with stand.shaped(settle.TRAPEZOID) if shapes else nullcontext():
+        command = options.accelerometer_command
+        records = await live.record_moves(stand, command, moves, position_um=place_um, upward=upward)
+    record = _ring_down(stand.config, records, stand.utc(), [command])
+    return record.model_copy(update={"shaping": settle.TRAPEZOID.kind}) if shapes else record
 
 
 def _place(options: argparse.Namespace, stand: Stand) -> float:
@@ -254,25 +272,23 @@ def _accelerometer(options: argparse.Namespace, config: RigConfig, clock: Clock)
             (accelerometer.read(file), ends[number] if ends else None, moves[number])
             for number, file in enumerate(files)
         ]
-        record, found, tracks = accelerometer.ring_down(
-            read, objective=config.optics.objective or "", measured=measured
-        )
+        return _ring_down(config, read, measured, [str(file) for file in files])
     except CalibrationRefused as error:
         raise Stopped(Exit.REFUSED, str(error)) from error
-    folder = _evidence(config, measured)
-    settle.keep_tracks(
-        folder,
-        tracks,
-        um_per_unit=accelerometer.to_um(found.modes[0].frequency_hz),
-        files=[str(file) for file in files],
-    )
-    return record.model_copy(update={"evidence": folder.name})
 
 
-def _evidence(config: RigConfig, measured: str) -> Path:
-    from rigd.calibration.records import FOLDER
-
+def _ring_down(
+    config: RigConfig,
+    read: Sequence[tuple[accelerometer.Recorded, float | None, float]],
+    measured: str,
+    sources: list[str],
+) -> RingDown:
+    """The record of accelerometer records, its evidence kept. Raises `CalibrationRefused`, OSError."""
+    objective = config.optics.objective or ""
+    record, found, tracks = accelerometer.ring_down(read, objective=objective, measured=measured)
     name = f"{measured.replace('-', '').replace(':', '')}-accelerometer"
     folder = calibration_path(config).parent / FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    um = accelerometer.to_um(found.modes[0].frequency_hz)
+    settle.keep_tracks(folder, tracks, um_per_unit=um, sources=sources)
+    return record.model_copy(update={"evidence": folder.name})

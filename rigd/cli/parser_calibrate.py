@@ -83,6 +83,11 @@ def _settle(parser: argparse.ArgumentParser) -> None:
         help="records of an accelerometer instead of the camera, one for each of --moves; nothing is moved",
     )
     parser.add_argument(
+        "--accelerometer-command",
+        metavar="COMMAND",
+        help="a program that prints such a record until it is stopped: run during each move",
+    )
+    parser.add_argument(
         "--ended",
         type=_lengths,
         metavar="S,S",

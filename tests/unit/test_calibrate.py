@@ -141,7 +141,9 @@ def test_a_mode_far_above_the_rate_is_refused_or_found(bench, frequency: int) ->
 
 
 def test_a_rig_that_hardly_rings_says_so(bench) -> None:
-    code, said = bench.run("settle", "--moves", "100", sets=("rail.acceleration_um_per_s2=300",))
+    code, said = bench.run(
+        "settle", "--moves", "100", sets=("rail.acceleration_um_per_s2=300", "rail.homing_speed_um_per_s=500")
+    )
     assert code == Exit.REFUSED
     assert "nothing rings" in said["error"]
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rigd.calibration import live
 from rigd.calibration.accelerometer import G_M_PER_S2, end_of_motion_s, parse, read, ring_down
 from rigd.calibration.records import calibration_path, load
 from rigd.calibration.stand import CalibrationRefused
@@ -147,3 +150,34 @@ def test_records_stand_in_for_the_camera(tmp_path: Path, capsys: pytest.CaptureF
     assert "Ring-down" in page
     assert "evidence is not there" not in page
     assert run_command_line([*command, "--accelerometer", str(file)]) == Exit.USAGE
+
+
+def test_a_program_is_read_during_the_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """One that prints its record and then goes on until it is stopped, in the middle of a line."""
+    monkeypatch.setattr(live, "STILL_S", 0.05)
+    monkeypatch.setattr(live.record_moves, "__kwdefaults__", {"rings_s": 0.2})
+    config, state, file = tmp_path / "rig.yaml", tmp_path / "state", tmp_path / "ring.csv"
+    config.write_text(SMALL)
+    file.write_text(written() + "4.00")
+    program = f"import sys, signal; sys.stdout.write(open({str(file)!r}).read()); sys.stdout.flush(); signal.pause()"
+    command = shlex.join([sys.executable, "-c", program])
+    common = [
+        "calibrate",
+        "settle",
+        "--config",
+        str(config),
+        "--set",
+        f"service.state={state}",
+        "--json",
+        "--moves",
+        "500",
+    ]
+    assert run_command_line([*common, "--accelerometer-command", command]) == Exit.DONE
+    said = json.loads(capsys.readouterr().out)
+    assert said["measured"][0]["frequency_hz"] == pytest.approx(FREQUENCY, abs=0.1)
+    assert said["measured"][0]["shaping"] == "trapezoid"
+    assert run_command_line([*common, "--accelerometer-command", "/nowhere/logger"]) == Exit.REFUSED
+    assert "cannot be run" in json.loads(capsys.readouterr().out)["error"]
+    quiet = shlex.join([sys.executable, "-c", "import sys; sys.exit('no sensor on the bus')"])
+    assert run_command_line([*common, "--accelerometer-command", quiet]) == Exit.REFUSED
+    assert "no sensor on the bus" in json.loads(capsys.readouterr().out)["error"]
