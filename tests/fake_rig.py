@@ -318,7 +318,7 @@ class FakeRig:
                 self.lease_token = self.lease = None
                 self.say_state()
             case "stop":
-                for moving in {"jog", "goto", "home"} & set(self.under_way):
+                for moving in {"jog", "goto", "home", "sweep"} & set(self.under_way):
                     self.finish(moving, error=Error(code=ErrorCode.INTERRUPTED, message="stopped"))
             case "fault.clear":
                 self.say_state(mode="idle", fault=None)
@@ -370,7 +370,8 @@ class FakeRig:
                     self.frame(index)
                 self.left(verb, "complete")
                 return
-        self.finish(verb, data=json.loads(test_shot().model_dump_json()) if verb == "capture.test" else None)
+        data = {"capture.test": test_shot, "sweep": sweep_found}.get(verb)
+        self.finish(verb, data=None if data is None else json.loads(data().model_dump_json()))
 
     def frame(self, index: int) -> None:
         """A frame of the session under way is on disk."""
@@ -440,6 +441,22 @@ def test_shot() -> reports.TestShot:
     return reports.TestShot(
         width=96, height=64, bytes=1234, sha256="ab" * 32, suffix=".png", metrics={"sharpness": 12.5}
     )
+
+
+def sweep_found(**changed: Any) -> reports.SweepFound:
+    found = reports.SweepFound(
+        near_um=5012.5,
+        best_um=5400,
+        far_um=6100,
+        step_um=100,
+        open_near=False,
+        open_far=False,
+        tiles=70,
+        of_tiles=96,
+        positions_um=[5000, 5100, 5200],
+        focus=[0.1, 1.0, 0.5],
+    )
+    return found.model_copy(update=changed)
 
 
 test_shot.__test__ = False  # type: ignore[attr-defined]

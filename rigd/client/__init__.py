@@ -31,6 +31,7 @@ from rigd.client.hub import Feed, Restarted, WayDown, WayUp
 from rigd.client.reading import Picture
 from rigd.client.rig import RigClient, serving
 from rigd.client.runs import Progress, Result, Run
+from rigd.client.sweeping import SweepProgress
 from rigd.client.transport import Listener, Message, Transport
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "RigRestarted",
     "Run",
     "Seen",
+    "SweepProgress",
     "Transport",
     "WayDown",
     "WayUp",

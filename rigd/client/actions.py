@@ -25,11 +25,13 @@ UNDER_WAY: dict[str, frozenset[str]] = {
     "jog": frozenset({"moving", "stopping"}),
     "goto": frozenset({"moving", "stopping"}),
     "capture.test": frozenset({"testing", "stopping"}),
-    "sweep": frozenset({"idle", "moving", "testing", "stopping"}),
+    "sweep": frozenset({"moving", "testing", "stopping"}),
     "session.start": frozenset({"capturing", "paused", "stopping"}),
     "session.resume": frozenset({"capturing", "paused", "stopping"}),
 }
 """The modes in which a rig does what a verb asked for."""
+BETWEEN = frozenset({("sweep", "idle")})
+"""Modes that come up while a verb is under way, and tell nothing of whether it still is."""
 
 
 class Action:
@@ -173,10 +175,10 @@ class Actions:
             if action.transaction not in self._asker.unanswered
             and pong.mode not in UNDER_WAY.get(action.verb, frozenset())
         ]
-        await asyncio.gather(*(self._ask_end(action) for action in over))
+        await asyncio.gather(*(self._ask_end(action, pong.mode) for action in over))
 
-    async def _ask_end(self, action: Action) -> None:
-        """It is over, by the rig's mode: have its end told again."""
+    async def _ask_end(self, action: Action, mode: str) -> None:
+        """It is over, by the rig's mode, or may be: have its end told again."""
         try:
             async with asyncio.timeout(MISSED_S):
                 await self._asker.again(
@@ -185,7 +187,7 @@ class Actions:
                 await asyncio.wait({action.end})
         except (RigError, TimeoutError) as error:
             log.info("how %s ended is not told: %s", action.verb, error)
-        if self._view.reachable and not action.over:
+        if self._view.reachable and not action.over and (action.verb, mode) not in BETWEEN:
             self._conclude(action)
 
     def _conclude(self, action: Action) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal, TypeVar
 
@@ -13,6 +13,7 @@ from rigd.client.connection import Connection
 from rigd.client.errors import ActionFailed, CommandRefused, RigError
 from rigd.client.holding import RENEW_TIMEOUT_S, Lease, ended_well, held, keep_jog, keep_lease
 from rigd.client.runs import Run
+from rigd.client.sweeping import SweepProgress, Tracker, tracked
 from rigd.client.transport import Transport
 from rigd.messages import reports
 from rigd.messages.base import Outward
@@ -23,6 +24,8 @@ M = TypeVar("M", bound=Outward)
 ESTOP_S = 3.0
 JOG_HOLD_S = 1.5
 """A jog of this client stops so soon after the client, or its way to the rig, is gone."""
+STOPPED_S = 10.0
+"""A sweep that is stopped is over within this time."""
 WELCOME_S = 5.0
 
 
@@ -143,6 +146,41 @@ class RigClient(Connection):
         """One picture here, outside of any session."""
         action = await self.begin("capture.test")
         return reports.TestShot.model_validate(await action.finished(timeout_s))
+
+    async def sweep(
+        self,
+        from_um: float,
+        to_um: float,
+        step_um: float,
+        *,
+        on_progress: Callable[[SweepProgress], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> reports.SweepFound:
+        """Look for near, far and best focus. What is found is a proposal: no setting changes.
+
+        A sweep that is not waited for any more (cancelled, or `timeout_s` is over) is stopped: nobody would hear what it finds.
+
+        Args:
+            from_um: where to begin.
+            to_um: where to end, above that.
+            step_um: from picture to picture, at most.
+            on_progress: called with each picture that is begun, of those that this client hears of.
+            timeout_s: for all of it.
+        """
+        tracker = None if on_progress is None else Tracker(from_um, to_um, step_um, on_progress)
+        with tracked(self._hub, tracker):
+            beginning = asyncio.ensure_future(
+                self.begin("sweep", from_um=from_um, to_um=to_um, step_um=step_um)
+            )
+            try:
+                action = await asyncio.shield(beginning)
+                return reports.SweepFound.model_validate(await action.finished(timeout_s))
+            finally:
+                with suppress(RigError, TimeoutError):
+                    # Given up before the answer was here: only that tells whether there is something to stop.
+                    if not (action := await beginning).over:
+                        await self.stop()
+                        await action.finished(STOPPED_S)
 
     async def start(
         self,

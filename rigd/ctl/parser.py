@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import rigd
+from rigd.ctl import sweep_options
 from rigd.ctl.exits import EPILOG, Exit
 from rigd.ctl.failures import explained
 from rigd.ctl.options import everywhere
@@ -75,7 +76,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rigctl {rigd.__version__}")
     everywhere(parser, first=True)
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for add in (_looking, _motion, _stacks, _settings, _leases, _others):
+    for add in (_looking, _motion):
+        add(commands)
+    sweep_options.add(commands, _command)
+    for add in (_stacks, _settings, _leases, _others):
         add(commands)
     return parser
 

@@ -25,7 +25,7 @@ from rigd.client import (
 from rigd.local import LocalServer
 from rigd.messages import topics
 from rigd.messages.base import Error, ErrorCode
-from tests.fake_rig import FRAMES, WAIT_S, FakeRig
+from tests.fake_rig import FRAMES, WAIT_S, FakeRig, sweep_found
 from tests.fake_rig import test_shot as fake_shot
 
 
@@ -101,6 +101,57 @@ def test_long_commands_end_when_the_rig_says_so(tmp_path):
         await homing
         shot = await rig.test_shot()
         assert (shot.width, shot.metrics["sharpness"]) == (96, 12.5)
+
+    talk(tmp_path, body)
+
+
+def test_a_sweep_tells_how_far_it_is_and_what_it_found(tmp_path):
+    async def body(rig, fake):
+        fake.hold = {"sweep"}
+        heard = []
+        sweeping = asyncio.create_task(rig.sweep(5000, 6000, 300, on_progress=heard.append))
+        await fake.told("sweep")
+        for mode, at_um in (
+            ("moving", 4900.0),
+            ("testing", 5000.0),
+            ("moving", 5600.0),
+            ("testing", 5250.0),
+            ("testing", 5249.6),
+            ("testing", None),
+            ("testing", 6000.0),
+        ):
+            fake.say_state(mode=mode, position_um=at_um)
+            await rig.ping()
+        fake.finish("sweep", data=json.loads(sweep_found().model_dump_json()))
+        found = await sweeping
+        assert (found.near_um, found.best_um, found.far_um) == (5012.5, 5400, 6100)
+        assert [(one.picture, one.pictures) for one in heard] == [(1, 5), (2, 5), (5, 5)]
+        assert heard[1].position_um == 5250
+        (asked,) = fake.requests("sweep")
+        assert asked["params"] == {"from_um": 5000, "to_um": 6000, "step_um": 300}
+        assert fake.requests("stop") == []
+
+    talk(tmp_path, body)
+
+
+def test_a_sweep_that_nobody_waits_for_is_stopped(tmp_path):
+    async def body(rig, fake):
+        fake.hold = {"sweep"}
+        sweeping = asyncio.create_task(rig.sweep(5000, 6000, 100))
+        await fake.until(lambda fake: "sweep" in fake.under_way)
+        sweeping.cancel()  # the answer is still on its way
+        with pytest.raises(asyncio.CancelledError):
+            await sweeping
+        assert len(fake.requests("stop")) == 1
+        assert "sweep" not in fake.under_way
+        with pytest.raises(TimeoutError):
+            await rig.sweep(5000, 6000, 100, timeout_s=0.05)
+        assert len(fake.requests("stop")) == 2
+        refusal = Error(code=ErrorCode.NOT_POSSIBLE, message="a sweep begins from idle, with home known")
+        fake.refuse["sweep"] = refusal
+        with pytest.raises(CommandRefused, match="from idle"):
+            await rig.sweep(5000, 6000, 100)
+        assert len(fake.requests("stop")) == 2, "what was refused needs no stop"
 
     talk(tmp_path, body)
 
@@ -366,6 +417,29 @@ def test_an_end_that_was_missed_is_asked_for(tmp_path):
         shot = await _missed(rig, fake, server, "capture.test", shooting, data=data)
         assert shot.width == 96
         assert fake.acted.count("goto") == fake.acted.count("capture.test") == 1
+
+    _lossy(tmp_path, body)
+
+
+def test_a_sweep_between_two_pictures_is_not_taken_for_one_that_is_over(tmp_path, monkeypatch):
+    monkeypatch.setattr("rigd.client.actions.MISSED_S", 0.05)
+
+    async def body(rig, fake, server):
+        fake.hold = {"sweep"}
+        data = json.loads(sweep_found().model_dump_json())
+        sweeping = asyncio.create_task(rig.sweep(5000, 6000, 100))
+        await fake.until(lambda fake: "sweep" in fake.under_way)
+        await rig.ping()
+        await server.close()
+        fake.say_state(mode="idle")
+        await server.open()
+        await fake.told("sweep", 2)
+        await asyncio.wait({sweeping}, timeout=0.2)
+        assert not sweeping.done(), "it is under way"
+        fake.finish("sweep", data=data)
+        assert (await sweeping).best_um == 5400
+        sweeping = asyncio.create_task(rig.sweep(5000, 6000, 100))
+        assert (await _missed(rig, fake, server, "sweep", sweeping, data=data)).far_um == 6100
 
     _lossy(tmp_path, body)
 

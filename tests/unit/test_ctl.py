@@ -15,16 +15,18 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from rigd.client import SweepProgress
 from rigd.ctl.__main__ import main
 from rigd.ctl.exits import Exit
 from rigd.ctl.halfblocks import UPPER_HALF, half_blocks, shows_pictures
 from rigd.ctl.parser import make_parser
+from rigd.ctl.sweeping import SweepLines, proposal
 from rigd.local import LocalServer
 from rigd.messages import events, reports
 from rigd.messages.base import Error, ErrorCode
 from rigd.messages.reports import Fault
 from tests.brokers import free_port
-from tests.fake_rig import FRAMES, served
+from tests.fake_rig import FRAMES, served, sweep_found
 
 COMMANDS = (
     *(
@@ -42,7 +44,7 @@ COMMANDS = (
         "clear",
     ),
     *("identify", "test", "mark", "plan", "start", "resume", "pause", "abort", "settings", "set", "lease"),
-    "completion",
+    *("sweep", "completion"),
 )
 
 
@@ -162,6 +164,87 @@ def test_motion(rig, capsys):
     jogs = rig.call(lambda fake: [said["params"] for said in fake.requests("jog")])
     assert jogs == [{"hold_s": 1.5, "distance_um": -500.0}, {"hold_s": 1.5, "nudge": "toward"}]
     assert rig.call(lambda fake: fake.settings)["far_um"] == 6000
+
+
+def test_a_sweep_proposes_in_words_and_as_json(rig, capsys):
+    assert main(["sweep", "--from", "4mm", "--to", "7mm", "--step", "100um"]) == Exit.DONE
+    text = capsys.readouterr().out
+    for words in (
+        "near 5012.5 um, best focus 5400 um, far 6100 um",
+        "70 of 96 parts",
+        "off by a step, 100 um",
+        "no setting has changed",
+        "rigctl mark near 5012.5 && rigctl mark far 6100.0",
+        "5100.0 um  " + 40 * "#",
+    ):
+        assert words in text
+    assert main(["sweep", "--json"]) == Exit.DONE
+    data = said(capsys)
+    assert (data["ok"], data["near_um"], data["open_far"], data["focus"]) == (
+        True,
+        5012.5,
+        False,
+        [0.1, 1.0, 0.5],
+    )
+    first, second = rig.call(lambda fake: [said["params"] for said in fake.requests("sweep")])
+    assert first == {"from_um": 4000.0, "to_um": 7000.0, "step_um": 100.0}
+    assert (second["from_um"], second["to_um"]) == (0, 20000)
+    assert second["step_um"] == pytest.approx(20000 / 59)
+    assert rig.call(lambda fake: fake.settings).keys().isdisjoint({"near_um", "far_um"})
+    assert main(["sweep", "--from", "7mm", "--to", "7mm"]) == Exit.USAGE
+    assert "a sweep goes up" in capsys.readouterr().err
+
+
+def test_a_subject_that_goes_on_is_not_proposed():
+    text = proposal(sweep_found(open_far=True))
+    assert "far beyond the end of the sweep" in text
+    assert "sweep again" in text
+    assert "rigctl mark" not in text
+
+
+def test_a_sweep_that_finds_nothing_says_why(rig, capsys):
+    def fail(fake):
+        async def failing():
+            await fake.told("sweep")
+            fake.finish("sweep", error=Error(code=ErrorCode.NOT_POSSIBLE, message="nothing was sharper"))
+
+        fake.hold.add("sweep")
+        fake.failing = asyncio.ensure_future(failing())
+
+    rig.call(fail)
+    assert main(["sweep"]) == Exit.REFUSED
+    assert "nothing was sharper" in capsys.readouterr().err
+
+
+def test_progress_of_a_sweep_is_one_line_on_a_terminal_and_some_elsewhere(capsys, monkeypatch):
+    def told():
+        progress = SweepLines()
+        for picture in range(1, 61):
+            progress(SweepProgress(picture, 60, 100.0 * picture))
+        progress.close()
+        return capsys.readouterr().err
+
+    lines = told().splitlines()
+    assert len(lines) == 10
+    assert lines[-1] == "rigctl: picture 60 of 60, at 6000 um"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    text = told()
+    assert text.count("\n") == 1
+    assert text.count("\r") == 60
+
+
+def test_ctrl_c_stops_a_sweep(rig, environ):
+    rig.call(lambda fake: fake.hold.add("sweep"))
+    where = ("--url", f"unix:{environ}/rigd-fake.sock")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rigd.ctl", "sweep", *where], stderr=subprocess.PIPE, text=True
+    )
+    rig.call(lambda fake: fake.until(lambda fake: "sweep" in fake.under_way))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == Exit.INTERRUPTED
+    assert "the sweep is stopped" in err
+    assert rig.call(lambda fake: fake.requests("stop"))
 
 
 def test_begun_and_not_waited_for(rig, capsys):
