@@ -27,6 +27,8 @@ GOOD_NUMBERS: dict[str, st.SearchStrategy[Any]] = {
     "position_um": positions,
     "near_um": positions,
     "far_um": positions,
+    "from_um": positions,
+    "to_um": positions,
     "distance_um": distances,
     "hold_s": st.one_of(st.floats(0.01, 60), st.sampled_from([60, 5, 1e-9])),
     "step_um": st.one_of(st.floats(50, 1000), st.sampled_from([1e-9, 0.5, 1, 10, 1e6])),
@@ -50,7 +52,11 @@ GOOD: dict[str, st.SearchStrategy[Any]] = GOOD_NUMBERS | {
 }
 """Values that a verb takes."""
 assert set(SETTINGS) <= set(GOOD)
-NEEDED = {"goto": {"position_um"}, "lease.take": {"holder"}}
+NEEDED = {
+    "goto": {"position_um"},
+    "sweep": {"from_um", "to_um", "step_um"},
+    "lease.take": {"holder"},
+}
 STRANGERS = ("x", "Position_um", "position", "", "__class__", "value", "\u202e", "k" * 500)
 """Names that no parameter has."""
 _bad_numbers = st.one_of(
