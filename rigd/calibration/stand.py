@@ -82,6 +82,8 @@ class Stand:
         self.rig = rig
         self.clock = clock
         self.progress = progress or Progress()
+        self.check: Callable[[], None] = lambda: None
+        """Called before anything moves or is looked at; raises when the calibration is to be stopped."""
         self._camera = rig.controller.hands.camera
         self._lamp = rig.controller.hands.lamp
 
@@ -182,10 +184,12 @@ class Stand:
 
     async def rest(self, seconds: float) -> None:
         """Let the rig come to rest."""
+        self.check()
         await asyncio.sleep(seconds)
 
     async def go(self, position_um: float) -> float:
         """Move; when the motion ended. Raises `Refused` (outside the limits, stopped) or `RigFault`."""
+        self.check()
         if abs(position_um - self.position_um) < self.microstep_um / 2:
             return self.clock.now()
         await self.rig.goto(position_um)
@@ -237,6 +241,7 @@ class Stand:
         """The picture here and now, gray, (H, W) of 0..255. Raises `DriverError`, or `CalibrationRefused` for what is no picture."""
         from stackcore.tracking import mean_of  # noqa: PLC0415  (Numba is loaded with the first look)
 
+        self.check()
         when_s = self.clock.now() if not_before_s is None else not_before_s
         if self.bursts is not None:
             rate_hz = self.bursts.burst_capabilities.rates_hz[0]

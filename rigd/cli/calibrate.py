@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drivers.base import DriverError
 from drivers.clock import Clock, SystemClock, VirtualClock
 from rigd.app import Refused, RigFault, open_rig
 from rigd.calibration import accelerometer, gauge, live, pages, settle, sweeps
@@ -144,6 +145,7 @@ async def _measured(
         interrupts.install(rig)
         with Steps(quiet=options.json) as steps:
             stand = Stand(rig, clock, Progress(on_change=steps.show))
+            stand.check = lambda: interrupts.check(None)
             try:
                 await rig.home()
                 async with stand.lit():
@@ -157,7 +159,7 @@ async def _measured(
                                 store(calibration_path(config), known)
                         except CalibrationRefused as error:
                             refused.append(f"{name}: {error}")
-            except (Refused, RigFault):
+            except (Refused, RigFault, DriverError):
                 interrupts.check(None)
                 raise
         interrupts.check(None)

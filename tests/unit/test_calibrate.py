@@ -321,3 +321,26 @@ def test_moves_are_whole_microsteps_each_once() -> None:
 
     assert lengths(Stand(), 0.5, ()) == (0.625, 1.25, 2.5, 10.0)  # type: ignore[arg-type]
     assert lengths(Stand(), None, (100, 100.1, 7)) == (6.875, 100.0)  # type: ignore[arg-type]
+
+
+def test_what_is_to_be_stopped_moves_no_more(tmp_path) -> None:
+    from rigd.calibration.stand import Stand
+    from tests.rigs import small_rig, with_rig
+
+    class StopIt(Exception):
+        pass
+
+    def stop() -> None:
+        raise StopIt
+
+    async def body(rig, _seen) -> None:
+        await rig.home()
+        stand = Stand(rig, rig._clock)
+        await stand.go(1000.0)
+        stand.check = stop
+        for verb in (stand.go(2000.0), stand.rest(1.0), stand.look()):
+            with pytest.raises(StopIt):
+                await verb
+        assert stand.position_um == 1000.0
+
+    with_rig(small_rig(tmp_path), body)
