@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from rigd.calibration.records import Calibration
+from rigd.calibration.records import Calibration, CalibrationError, calibration_path, load
 from rigd.config.model import RigConfig
 from rigd.config.optics import refocused
 from rigd.optics import OpticsError, Setup
 from rigd.plan import PlanError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,15 @@ class Pupil:
     """None: the picture keeps its size."""
     source: str
     """Who says so, in words."""
+
+
+def calibration_of(config: RigConfig) -> Calibration:
+    """What was measured of a rig; nothing, with a warning, where that cannot be read."""
+    try:
+        return load(calibration_path(config))
+    except (CalibrationError, OSError) as error:
+        log.warning("nothing of the calibration is used: %s", error)
+        return Calibration()
 
 
 def pupil_of(config: RigConfig, calibration: Calibration | None = None) -> Pupil | None:

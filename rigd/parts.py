@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -26,13 +25,10 @@ from drivers.base import (
 from drivers.clock import Clock
 from drivers.fired import fired, with_release
 from drivers.registry import Context, create, find
-from rigd.calibration.records import Calibration, CalibrationError, calibration_path
-from rigd.calibration.records import load as load_calibration
 from rigd.config import DriverConfig, RigConfig
+from rigd.lens import calibration_of
 from rigd.planning import DeclaredRail, Planned, RailForecast, plan_stack
 from rigd.vibration.model import Vibration
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -85,15 +81,6 @@ def dry_plan(config: RigConfig, clock: Clock) -> tuple[Planned, CameraCapabiliti
     known = calibration_of(config)
     vibration = Vibration(config, known, rail.capabilities, capabilities, present)
     return plan_stack(config, rail, capabilities, vibration=vibration, calibration=known), capabilities
-
-
-def calibration_of(config: RigConfig) -> Calibration:
-    """What was measured of a rig; nothing, with a warning, where that cannot be read."""
-    try:
-        return load_calibration(calibration_path(config))
-    except (CalibrationError, OSError) as error:
-        log.warning("nothing of the calibration is used: %s", error)
-        return Calibration()
 
 
 def _rail(config: RigConfig, context: Context) -> Rail:

@@ -71,10 +71,7 @@ def table(options: argparse.Namespace) -> int:
         optics, width_px = _optics(options)
         setup = optics.setup(width_px)
         if setup is None:
-            raise Stopped(
-                Exit.USAGE,
-                "what is the lens? Give --magnification and --f-number or --na, or --objective, or --config",
-            )
+            raise Stopped(Exit.USAGE, _unknown(options, optics))
         fastest = _fastest(options, optics, setup) if options.fastest else None
     except OpticsError as error:
         raise Stopped(Exit.USAGE, str(error)) from error
@@ -89,17 +86,31 @@ def table(options: argparse.Namespace) -> int:
     return Exit.DONE
 
 
+def _unknown(options: argparse.Namespace, optics: Optics) -> str:
+    """What is missing to say anything."""
+    if options.config is None and optics == type(optics)():
+        return "what is the lens? Give --magnification and --f-number or --na, or --objective, or --config"
+    wanted = [] if optics.magnification is not None else ["--magnification (or --field-width and --sensor)"]
+    if optics.f_number is None and optics.na is None:
+        wanted.append("--f-number or --na")
+    where = "" if options.config is None else f"; or say it under optics: in {options.config}"
+    return f"what is the lens? Too little is known of it: give {' and '.join(wanted)}{where}"
+
+
 def _optics(options: argparse.Namespace) -> tuple[Optics, int | None]:
     """The config's optics, where there is one, with what the command line says over them."""
     from rigd.config import library, load
     from rigd.config.optics import Optics
+    from rigd.lens import calibration_of, pupil_of
     from rigd.optics import scale
 
     own: dict[str, Objective] = {}
     base, width_px = Optics(), options.pixels
     if options.config is not None:
         config = load(options.config, options.overrides)
+        pupil = pupil_of(config, calibration_of(config))
         base, own = config.optics, config.objectives
+        base = base.model_copy(update={"pupil_to_focus_um": pupil.distance_um if pupil is not None else None})
         declared = getattr(config.camera.options, "declared", lambda: None)()
         width_px = width_px or (declared.width if declared is not None else None)
     given: dict[str, Any] = {
@@ -122,7 +133,9 @@ def _optics(options: argparse.Namespace) -> tuple[Optics, int | None]:
     given = {name: value for name, value in given.items() if value is not None}
     if "objective" in given:  # another lens: what the config says of its own does not hold
         base = base.model_copy(
-            update=dict.fromkeys(("magnification", "f_number", "na", "pupil_ratio", "focal_length_mm"))
+            update=dict.fromkeys(
+                ("magnification", "f_number", "na", "pupil_ratio", "focal_length_mm", "pupil_to_focus_um")
+            )
         )
     if {"focal_length_mm", "extension_mm", "subject_mm"} & given.keys() and "magnification" not in given:
         base = base.model_copy(update={"magnification": None})
@@ -248,8 +261,8 @@ def _print_setup(setup: Setup, options: argparse.Namespace) -> None:
     print(
         f"diffraction      Airy disc {setup.airy_um:.1f} um{pixels}; no contrast beyond {1000 / (setup.wavelength_um * setup.effective_f_number):.0f} cycles/mm"
     )
-    if setup.best_effective is not None:
-        best = f"f/{setup.best_f_number:.3g} on the lens, " if setup.best_f_number is not None else ""
+    if setup.best_effective is not None and setup.best_f_number is not None:
+        best = f"f/{setup.best_f_number:.3g} on the lens, "
         of = f"c {setup.blur_circle_um:g} um" if setup.blur_circle_um is not None else "two pixels"
         print(
             f"best aperture    {best}f/{setup.best_effective:.3g} effective: there blur ({of}) and diffraction weigh alike"

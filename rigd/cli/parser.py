@@ -252,7 +252,10 @@ def _optics(commands: Any) -> None:
         "optics",
         "optics:table",
         "depth of field, diffraction, light, step and frames, of a lens by hand or of a config's",
-        more="Lengths and times take a unit: 10mm, 30um, 550nm, 0.5s. docs/optics.md says what the numbers are.",
+        more=(
+            "The least that it needs: --magnification with --f-number or --na, or --objective, or --config. "
+            "Lengths and times take a unit: 10mm, 30um, 550nm, 0.5s. docs/optics.md says what the numbers are."
+        ),
         examples=optics_options.EXAMPLES,
     )
     optics_options.add(parser, _command)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from drivers.base import RailCapabilities
 from rigd.config.model import Limits
 from rigd.config.parts import Parts
 from rigd.config.plan import PlanSection
@@ -162,11 +163,22 @@ def step_of_a_microstep(parts: Parts) -> Iterator[Problem]:
         message = f"{number(plan.step_um or 0.0)} is below one microstep of the rail, {smallest} µm"
         yield parts.problem("plan.step_um", message, f"step_um: {smallest} or more")
     elif reach is not None and reach.frames > 1 and reach.step_um < rail.microstep_um - ROUNDING_UM:
+        if plan.step_from_optics:
+            yield _too_fine_for_the_rail(parts, plan, rail)
+            return
         most = int(_spans(reach.step_um * (reach.frames - 1) + ROUNDING_UM, rail.microstep_um)) + 1
         message = f"{reach.frames} frames make a step of {reach.step_um:.4g} µm, below one microstep of the rail, {smallest} µm"
         yield parts.problem(
             "plan.frames", message, f"at most {most} frames" if most > 1 else "move far_um away from near_um"
         )
+
+
+def _too_fine_for_the_rail(parts: Parts, plan: PlanSection, rail: RailCapabilities) -> Problem:
+    """The optics ask for a step that the rail cannot make."""
+    step_um, smallest = step_of(parts, plan) or 0.0, number(rail.microstep_um)
+    message = f"{number(plan.dof_share)} of the depth of field is a step of {step_um:.3g} µm, below one microstep of the rail, {smallest} µm"
+    fix = f"a rail with a finer screw or more microsteps, or step_um: {smallest} and less overlap"
+    return parts.problem("plan", message, fix)
 
 
 def overshoot_beats_backlash(parts: Parts) -> Iterator[Problem]:

@@ -104,7 +104,7 @@ def step_beyond_the_depth(facts: Facts) -> Iterator[Advice]:
         return
     yield Advice(
         "step_beyond_depth",
-        f"the step of {plan.step_um:.4g} um is longer than the depth of field of {depth_um:.4g} um: there are gaps between frames that no frame shows sharp",
+        f"the step of {plan.step_um:.4g} um is longer than the depth of field of {depth_um:.4g} um: between frames lie gaps of {plan.step_um - depth_um:.4g} um that none shows sharp",
         f"a step of {0.8 * depth_um:.4g} um overlaps by a fifth",
     )
 

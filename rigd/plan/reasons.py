@@ -64,7 +64,7 @@ def _optics(setup: Setup) -> Reason:
     if setup.f_number is not None:
         aperture = (
             f"f/{setup.f_number:g} on the lens is f/{setup.effective_f_number:.3g} at {setup.magnification:.3g}x "
-            f"({setup.light_loss_stops:.1f} stops less light, {setup.exposure_factor:.3g} times the exposure of a hand-held meter); NA {setup.subject_na:.3g}"
+            f"({setup.light_loss_stops:.1f} stops less light, {setup.exposure_factor:.3g} times the exposure that a hand-held meter gives); NA {setup.subject_na:.3g}"
         )
     else:
         aperture = f"NA {setup.subject_na:g} at {setup.magnification:.3g}x is f/{setup.effective_f_number:.3g} effective"
@@ -79,12 +79,12 @@ def _optics(setup: Setup) -> Reason:
 def _depth(setup: Setup) -> Reason:
     named = setup.named_convention
     others = ", ".join(
-        f"{name} {value:.4g} um" for name, value in setup.depths_of_field_um().items() if name != named
+        f"{name} {_length(value)}" for name, value in setup.depths_of_field_um().items() if name != named
     )
     circle = f" with a blur circle of {setup.blur_circle_um:g} um" if named == "classic" else ""
     return Reason(
         "depth_of_field",
-        f"The depth of field is {setup.depth_of_field_um:.4g} um ({CONVENTION_WORDS[named]}{circle}, wavelength {setup.wavelength_um:g} um). "
+        f"The depth of field is {_length(setup.depth_of_field_um)} ({CONVENTION_WORDS[named]}{circle}, wavelength {setup.wavelength_um:g} um). "
         f"By other conventions: {others or 'none that are known'}.",
     )
 
@@ -93,10 +93,12 @@ def _step(plan: Plan, setup: Setup | None, wish: Wish) -> Reason:
     if wish.follows_depth and setup is not None and wish.depth_um is not None:
         why = (
             f"Each step was to be at most {wish.share:g} of the depth of field where it is, which grows from "
-            f"{setup.depth_of_field_um:.4g} um at near to {wish.depth_um:.4g} um at the last step"
+            f"{_length(setup.depth_of_field_um)} at near to {_length(wish.depth_um)} at the last step"
         )
     elif wish.step_from_optics and setup is not None:
-        why = f"At most {wish.share:g} of the depth of field, {setup.step_um(wish.share):.4g} um, was wanted"
+        why = (
+            f"At most {wish.share:g} of the depth of field, {_length(setup.step_um(wish.share))}, was wanted"
+        )
     elif wish.frames is not None and wish.step_um is not None:
         why = f"{wish.frames} frames, {wish.step_um:.4g} um apart, were asked for"
     elif wish.frames is not None:
@@ -130,7 +132,12 @@ def _overlapping(plan: Plan, wish: Wish) -> str:
     share = overlap(plan, wish.depth_um)
     if share >= 0:
         return f" Neighbouring frames overlap by {100 * share:.0f} % of the depth of field."
-    return f" Between neighbouring frames {-100 * share:.0f} % of a depth of field is sharp in none."
+    gap = _length(plan.step_um - wish.depth_um)
+    return f" Between neighbouring frames lie gaps of {gap}, sharp in none of them."
+
+
+def _length(um: float) -> str:
+    return f"{um:.4g} um" if um < 9999.5 else f"{um / 1000:.4g} mm"
 
 
 def _counted(number: int, what: str) -> str:

@@ -43,7 +43,9 @@ def choose(
     if section.shaping != "auto":
         return _as_told(section.shaping, section.quintic_periods, known)
     if known is None:
-        return Chosen(None, "how the rig rings is not known: moves as the rail's driver has them")
+        return Chosen(
+            None, "how the rig rings is not known, so moves keep the shape that the rail's driver gives them"
+        )
     frequency = f"{known.ring.frequency_hz:.4g} Hz is {'guessed' if known.guessed else 'measured'}"
     kind: ShapeKind = "ei" if known.guessed else "zvd"
     shaper = _shaping(kind, section.quintic_periods, known)

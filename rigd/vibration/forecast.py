@@ -73,7 +73,7 @@ class Forecast:
     def settle_text(self) -> str:
         """How long a frame settles after a step and why."""
         wait = self._vibration.wait_alone(self._settle, self._shaping, self.step_um)
-        return _sentence(f"{wait.settle_s:.3f} s after each step: {wait.why}")
+        return _sentence(f"the rig settles for {wait.settle_s:.3f} s after each step: {wait.why}")
 
     @property
     def warnings(self) -> tuple[Note, ...]:

@@ -64,7 +64,9 @@ class Vibration:
     def motion(self, step_um: float) -> Chosen:
         """The shape of moves for a stack of such steps; where the rail cannot be told, why not."""
         if self.present is None:
-            return Chosen(None, "this rail's controller times its steps itself")
+            return Chosen(
+                None, "this rail's controller times its steps itself, so that rigd cannot shape its moves"
+            )
         return choose(
             self._config.motion, self.known, self.drive, step_um, functools.partial(self._settle_in, step_um)
         )

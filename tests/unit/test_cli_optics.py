@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pytest
 
+from rigd.calibration.records import Calibration, PupilDistance, calibration_path, store
 from rigd.cli.exits import Exit
 from rigd.cli.parser import run_command_line
+from rigd.config import load
 from tests.rigs import SMALL
 
 LENS = "optics: {magnification: 1, f_number: 8, blur_circle_um: 30, sensor_width_mm: 5.76}\n"
@@ -213,3 +217,73 @@ def test_no_ruler(tmp_path, capsys):
     path.write_bytes(b"no picture")
     assert "cannot be read" in said(capsys, "optics", "ruler", str(path), code=Exit.USAGE)
     assert "nowhere.png" in said(capsys, "optics", "ruler", str(tmp_path / "nowhere.png"), code=Exit.STORAGE)
+
+
+# ------------------------------------------------------------------------------------------------------------ quick to start
+
+
+@pytest.mark.parametrize(
+    ("arguments", "none_of"),
+    [
+        (BY_HAND, {"numba", "cv2", "scipy", "PIL", "numpy", "asyncio"}),
+        (("optics", "--config", "CONFIG", "--table"), {"numba", "cv2", "scipy", "PIL", "numpy", "asyncio"}),
+        (("plan", "--config", "CONFIG", "--explain"), {"numba", "cv2", "scipy", "PIL", "asyncio"}),
+        (("optics", "--help"), {"numba", "cv2", "scipy", "PIL", "numpy", "asyncio", "pydantic", "yaml"}),
+    ],
+)
+def test_nothing_needless_is_loaded(tmp_path, arguments, none_of):
+    path = tmp_path / "rig.yaml"
+    path.write_text(DEEP)
+    arguments = [str(path) if one == "CONFIG" else one for one in arguments]
+    code = (
+        "import sys\nfrom rigd.cli.parser import run_command_line\n"
+        "try: run_command_line(sys.argv[2:])\nexcept SystemExit: pass\n"
+        "heavy = set(sys.argv[1].split(',')) & set(sys.modules)\nsys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    command = [sys.executable, "-c", code, ",".join(none_of), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_config_that_says_too_little_of_its_lens(tmp_path, capsys):
+    path = tmp_path / "rig.yaml"
+    path.write_text(SMALL + "optics: {magnification: 1}\n")
+    text = said(capsys, "optics", "--config", str(path), code=Exit.USAGE)
+    assert "give --f-number or --na; or say it under optics:" in text
+
+
+def test_an_objective_has_no_aperture_to_set(capsys):
+    text = said(
+        capsys, "optics", "--magnification", "100", "--na", "0.9", "--sensor", "23.5mm", "--pixels", "6000"
+    )
+    assert "best aperture" not in text
+    assert "0.679 um" in text
+
+
+def test_the_optics_of_a_config_have_its_pupil_measured_or_not(tmp_path, capsys):
+    path = tmp_path / "rig.yaml"
+    path.write_text(SMALL + LENS)
+    changes = (f"service.state={tmp_path}", "preview.align=track", "preview.pupil_to_focus_um=")
+    command = ("optics", "--config", str(path), *(f"--set={one}" for one in changes))
+    assert "perspective" not in said(capsys, *command)
+    found = PupilDistance(
+        objective="",
+        measured="2026-11-22T10:00:00Z",
+        pupil_to_focus_um=100_000,
+        error_um=20,
+        per_um=1e-5,
+        per_um_error=1e-8,
+        position_um=5000,
+    )
+    store(calibration_path(load(path, changes)), Calibration(pupil_distances=(found,)))
+    assert "0.77 % larger" in said(capsys, *command)
+
+
+def test_a_step_of_the_optics_that_the_rail_cannot_make(tmp_path, capsys):
+    path = tmp_path / "rig.yaml"
+    path.write_text(
+        DEEP.replace("magnification: 1, f_number: 8, blur_circle_um: 30", "magnification: 100, na: 0.9")
+    )
+    text = said(capsys, "plan", "--config", str(path), code=Exit.CONFIG)
+    assert "0.8 of the depth of field is a step of 0.543 µm, below one microstep" in text
+    assert "frames" not in text.split("below one microstep")[0].rsplit("plan", 1)[1]

@@ -213,7 +213,7 @@ def test_a_gap_is_said_to_be_one():
     plan = plan_of(PlanRequest(10_000, 20_000, step_um=2000))
     assert overlap(plan, MACRO.depth_of_field_um) == pytest.approx(1 - 2000 / 960)
     said = explain(plan, QUIET, MACRO, Wish(0.8, step_from_optics=False, step_um=2000, depth_um=960))
-    assert any("sharp in none" in reason.text for reason in said)
+    assert any("gaps of 1040 um, sharp in none" in reason.text for reason in said)
 
 
 def test_without_optics_there_are_reasons_too():
