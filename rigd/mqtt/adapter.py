@@ -21,6 +21,7 @@ from rigd.messages.events import CommandRefused
 from rigd.messages.reports import Reply
 from rigd.mqtt.answers import refusal
 from rigd.mqtt.endpoint import endpoint_of
+from rigd.mqtt.twins import Twins, boot_id_in
 from rigd.remote.bus import Incoming, Outgoing, Switchboard, in_words
 from rigd.remote.chatter import Chatter
 from rigd.remote.reading import clean, transaction_in
@@ -89,6 +90,8 @@ class MqttAdapter:
         )
         self._chatter = Chatter(log, clock)
         self._endpoint = endpoint or endpoint_of(config)
+        self._birth = self._prefix + topics.BIRTH
+        self._twins = Twins(self._boot_id, self._say_birth, self._tell_twin)
         self._link: Link | None = None
         self._running: asyncio.Task[None] | None = None
         self._overdue: asyncio.TimerHandle | None = None
@@ -126,7 +129,11 @@ class MqttAdapter:
         """Begin to connect; nothing waits for it."""
         self._link = Link(
             self._endpoint,
-            subscriptions=[*(self._prefix + topic for topic in topics.INBOUND), *self.extra],
+            subscriptions=[
+                *(self._prefix + topic for topic in topics.INBOUND),
+                self._birth,
+                *self.extra,
+            ],
             on_message=self._received,
             on_up=self._up,
             on_down=self._down,
@@ -186,6 +193,7 @@ class MqttAdapter:
 
     def _down(self, why: str) -> None:
         self._desk.way_lost(SOURCE)
+        self._twins.down()
         if self._mqtt.lost == "continue" or self._overdue is not None:
             return
         loop = asyncio.get_running_loop()
@@ -203,7 +211,24 @@ class MqttAdapter:
             self._overdue.cancel()
             self._overdue = None
 
+    def _boot_id(self) -> str:
+        kept = self._switchboard.retained.get(topics.BIRTH)
+        return "" if kept is None else boot_id_in(kept.payload)
+
+    def _say_birth(self) -> None:
+        kept = self._switchboard.retained.get(topics.BIRTH)
+        if kept is not None:
+            self.send(kept)
+
+    def _tell_twin(self, words: str) -> None:
+        log.error("%s: %s", self._rig, words)
+        if self._reporter is not None:
+            self._reporter.note_error(words)
+
     def _received(self, received: Received) -> None:
+        if received.topic == self._birth:
+            self._twins.heard(received.payload)
+            return
         hook = self.extra.get(received.topic)
         if hook is not None:
             hook(received.payload)

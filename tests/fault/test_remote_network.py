@@ -284,3 +284,46 @@ def test_two_rigs_with_one_id_are_told_of_it_and_the_first_comes_back_when_the_o
     with mosquitto(tmp_path) as broker:
         going(main(broker.port))
     assert "perhaps another client has our client id 'rigd-bench'" in caplog.text
+
+
+def test_two_rigs_with_one_id_that_the_broker_keeps_apart_tell_of_each_other(tmp_path, caplog):
+    async def main(port: int) -> None:
+        async with (
+            somebody(port) as operator,
+            bench(tmp_path / "one", port, "mqtt.client_id=one") as one,
+        ):
+            await one.online()
+            await operator.do("ping")
+            assert one.reach.reporter.last_error == ""  # what it says of itself is nobody else's
+            async with bench(tmp_path / "two", port, "mqtt.client_id=two") as two:
+                boots = {one.reach.boot_id, two.reach.boot_id}
+                await operator.until(
+                    lambda: (
+                        {
+                            state["boot_id"]
+                            for state in operator.on("state")
+                            if "another rig has this one's id" in state["last_error"]
+                        }
+                        == boots
+                    )
+                )
+            assert [rig.reach.mqtt.losses for rig in (one, two)] == [0, 0]
+
+    with mosquitto(tmp_path) as broker:
+        going(main(broker.port))
+    told = [record for record in caplog.records if "both act on every command" in record.getMessage()]
+    assert len(told) == 2
+
+
+def test_what_an_earlier_start_left_at_the_broker_is_no_other_rig(tmp_path):
+    async def main(port: int) -> None:
+        for _ in range(2):
+            async with bench(tmp_path, port) as rig, somebody(port) as operator:
+                await rig.online()
+                # Said again, for whoever may be there; and nobody answers.
+                await operator.hears("birth", lambda birth, own=rig.reach.boot_id: birth["boot_id"] == own)
+                await operator.do("ping")
+                assert rig.reach.reporter.last_error == ""
+
+    with mosquitto(tmp_path) as broker:
+        going(main(broker.port))
