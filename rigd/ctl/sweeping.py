@@ -18,7 +18,7 @@ USUAL_PICTURES = 60
 """Where no step is given."""
 LINES = 10
 """How many lines a whole sweep gets where there is no terminal."""
-ROWS = 30
+ROWS = 40
 WIDTH = 40
 """Of the curve."""
 
