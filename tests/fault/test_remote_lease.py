@@ -80,6 +80,27 @@ def test_while_one_holds_it_the_other_can_look_and_stop_and_nothing_else(tmp_pat
     over(main, tmp_path, LONG)
 
 
+def test_given_back_during_a_stack_the_stack_goes_on_and_anybody_may_command(tmp_path):
+    async def main(rig, one, two, _broker) -> None:
+        token = await taken(one)
+        started = await one.do("session.start", {"name": "left-alone"}, lease=token)
+        await rig.diary.more_frames(2)
+        await one.do("lease.renew", {"lease": token})
+        await one.do("lease.release", {"lease": token})
+        released = await two.hears("event/lease", lambda event: event["change"] == "released")
+        assert (released.json["holder"], released.json["consequence"]) == ("one", "")
+        await leased(two, None)
+        # The token is worth nothing any more, and is not taken for none at all.
+        assert (await one.refused("session.resume", lease=token))["code"] == "no_lease"
+        await two.do("session.pause")
+        await rig.reached(Mode.PAUSED)
+        await two.do("session.resume")
+        assert (await one.end_of(started["transaction"]))["data"]["outcome"] == "complete"
+
+    over(main, tmp_path, LONG)
+    whole_session(tmp_path, "left-alone")
+
+
 def test_one_that_is_overtaken_is_told_and_commands_no_more(tmp_path):
     async def main(rig, one, two, _broker) -> None:
         first = await taken(one)

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.brokers import HOST, Lines, Subscriber, free_port, mosquitto, subscribed
-from tests.remote import LIMIT_S, PREFIX, daemon, environment, whole_session
-from tests.unit.test_broker_samples import site  # noqa: F401  (a fixture)
+from tests.remote import LIMIT_S, PREFIX, Daemon, daemon, environment, whole_session
+from tests.unit.test_broker_samples import Site, site  # noqa: F401  (a fixture)
 
 ROOT = Path(__file__).parents[2]
 ALL = (f"{PREFIX}#",)
@@ -247,27 +247,66 @@ def test_a_stack_by_the_document_on_a_broker_of_its_own(tmp_path):
 
 @pytest.mark.parametrize("overrides", [(), ("mqtt.protocol='3.1.1'",)], ids=["mqtt 5", "mqtt 3.1.1"])
 def test_a_stack_by_the_readme(tmp_path, overrides):
-    lines = [
-        line
-        for line in block("README.md", "request/mark_far").splitlines()
-        if line.startswith("mosquitto_pub")
-    ]
-    near_far = ("camera.near_um=10000", "camera.far_um=14000")
+    where = (f"mqtt.host={HOST}", *overrides)
     with mosquitto(tmp_path) as broker, subscribed(broker.port, *ALL) as heard:
-        watching = State(heard)
-        with daemon(tmp_path, f"mqtt.host={HOST}", f"mqtt.port={broker.port}", *near_far, *overrides) as rigd:
-            rigd.start()
-            shell = Shell(tmp_path, f"-h {HOST}", f"-p {broker.port}")
-            watching.wait("state", lambda state: state["mode"] == "unhomed")
-            for line in lines[:-1]:
-                shell.run(line)
-                await_end(watching, line)
-            shell.run(lines[-1])
-            watching.wait("state", lambda state: state["mode"] == "estopped")
-            assert rigd.stop() == 0
-        plan = watching.on("response/plan.validate")[0]["data"]
-        assert plan["frames"] == 41
+        shell = Shell(tmp_path, f"-h {HOST}", f"-p {broker.port}")
+        with daemon(tmp_path, f"mqtt.port={broker.port}", *where, *README_SCENE) as rigd:
+            follow_the_readme(rigd, shell, State(heard))
     whole_session(tmp_path, "beetle")
+
+
+README_SCENE = ("camera.near_um=10000", "camera.far_um=14000")
+
+
+def follow_the_readme(rigd: Daemon, shell: Shell, watching: State) -> None:
+    """Every command of the section, in turn, each when the one before is over; the last is the emergency stop."""
+    document = block("README.md", "request/mark_far").splitlines()
+    lines = [line for line in document if line.startswith("mosquitto_pub")]
+    rigd.start()
+    watching.wait("state", lambda state: state["mode"] == "unhomed")
+    for line in lines[:-1]:
+        shell.run(line)
+        await_end(watching, line)
+    shell.run(lines[-1])
+    watching.wait("state", lambda state: state["mode"] == "estopped")
+    assert rigd.stop() == 0
+    assert watching.on("response/plan.validate")[0]["data"]["frames"] == 41
+
+
+@pytest.mark.usefixtures("site")
+def test_a_stack_by_the_readme_with_tls_passwords_and_access_rights(tmp_path, site):  # noqa: F811
+    """As `operate`; `observe` sees what it may, `stop` can do nothing but stop."""
+    ears = ("-h", HOST, *site.options("operate"))
+    with (
+        daemon(tmp_path, *site_rig(site), *README_SCENE) as rigd,
+        subscribed(site.port, *ALL, options=ears) as heard,
+        subscribed(site.port, *ALL, options=("-h", HOST, *site.options("observe"))) as observer,
+    ):
+        (tmp_path / "stop").mkdir()
+        powerless = site_shell(tmp_path / "stop", site, "stop")
+        shell = site_shell(tmp_path, site, "operate")
+        powerless.run(f"mosquitto_pub -q 1 -t {PREFIX}request/home -m PRESS")
+        follow_the_readme(rigd, shell, State(heard))
+        told = {one["topic"].removeprefix(PREFIX).split("/")[0] for one in observer.messages}
+        assert {"state", "event", "session", "availability"} <= told
+        assert not told & {"request", "set", "response", "estop"}
+        homed = [end for end in State(heard).on("event/action_finished") if end["verb"] == "home"]
+        assert len(homed) == 1
+    whole_session(tmp_path, "beetle")
+
+
+def site_rig(at: Site) -> tuple[str, ...]:
+    """Of the config of a rig on that broker."""
+    return (
+        f"mqtt.host={HOST}", f"mqtt.port={at.port}", f"mqtt.tls.ca={at.ca}",
+        f"mqtt.credentials={at.folder / 'bench.credentials'}",
+    )  # fmt: skip
+
+
+def site_shell(folder: Path, at: Site, user: str) -> Shell:
+    """A shell of one of its users."""
+    name, password = at.credentials(user)
+    return Shell(folder, f"-h {HOST}", f"-p {at.port}", f"--cafile {at.ca}", f"-u {name}", f"-P {password}")
 
 
 def await_end(watching: State, line: str) -> None:
@@ -284,16 +323,9 @@ def await_end(watching: State, line: str) -> None:
 @pytest.mark.usefixtures("site")
 def test_a_stack_by_the_document_with_tls_passwords_and_access_rights(tmp_path, site):  # noqa: F811
     """On the broker of config/mosquitto, as its user `operate`, against a rig with credentials of its own."""
-    where = (
-        f"mqtt.host={HOST}", f"mqtt.port={site.port}", f"mqtt.tls.ca={site.ca}",
-        f"mqtt.credentials={site.folder / 'bench.credentials'}",
-    )  # fmt: skip
-    name, password = site.credentials("operate")
-    shell = Shell(
-        tmp_path, f"-h {HOST}", f"-p {site.port}", f"--cafile {site.ca}", f"-u {name}", f"-P {password}"
-    )
+    shell = site_shell(tmp_path, site, "operate")
     with (
-        daemon(tmp_path, *where) as rigd,
+        daemon(tmp_path, *site_rig(site)) as rigd,
         subscribed(site.port, *ALL, options=("-h", HOST, *site.options("observe"))) as heard,
     ):
         rigd.start()
