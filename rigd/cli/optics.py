@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rigd.cli.exits import Exit
 from rigd.cli.failures import Stopped
-from rigd.cli.words import duration_text
+from rigd.words import duration_text
 
 if TYPE_CHECKING:
     from rigd.config.optics import Objective, Optics

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rigd.cli.exits import Exit
 from rigd.cli.failures import Stopped
-from rigd.cli.words import bytes_text, duration_text
+from rigd.words import bytes_text, duration_text
 
 if TYPE_CHECKING:
     from drivers.base import CameraCapabilities

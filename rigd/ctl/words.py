@@ -7,6 +7,10 @@ import math
 import re
 from collections.abc import Sequence
 
+from rigd.words import bytes_text, duration_text
+
+__all__ = ["bytes_text", "duration_text", "length_um", "number", "readable", "table", "um_text"]
+
 _LENGTH = re.compile(r"^([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(um|µm|μm|mm|cm)?$")
 _UM = {"": 1.0, "um": 1.0, "µm": 1.0, "μm": 1.0, "mm": 1000.0, "cm": 10_000.0}
 
@@ -40,24 +44,6 @@ def readable(text: str) -> str:
 def um_text(length_um: float | None) -> str:
     """A length as people read it."""
     return "unknown" if length_um is None else f"{length_um:.1f}".removesuffix(".0") + " um"
-
-
-def duration_text(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def bytes_text(count: float) -> str:
-    """Bytes as people say them (decimal, as on a disk's label)."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Numbers in words, for people."""
+"""Numbers in words, for people: the same in both command lines. Pure."""
 
 from __future__ import annotations
 
