@@ -152,7 +152,10 @@ class Gphoto2Camera:
             return self._released(self._renewed(held), not_before_s)
 
     def expose_by(self, fire: Callable[[], Firing], position_um: float) -> Exposure:  # noqa: ARG002
-        """As `expose`, while a wired release says when; what `fire` raises goes through."""
+        """As `expose`, while a wired release says when; what `fire` raises goes through.
+
+        Where the release has no proof of its own, the camera's report of a picture is the proof, and the end of the exposure.
+        """
         self._begin()
         with self._guarded("taking a picture"):
             held = self._ready()
@@ -166,7 +169,20 @@ class Gphoto2Camera:
                     # Nothing was exposed, so no file will come.
                     held.session.reports.taken_back()
                     raise
-                return self._exposure(held, shot, firing.start_s, firing.end_s)
+                end_s = firing.end_s if firing.proven else max(firing.end_s, self._seen(held.session, shot))
+                return self._exposure(held, shot, firing.start_s, end_s)
+
+    def _seen(self, session: Session, shot: Shot) -> float:
+        """When the camera told of the picture that a release took. Raises `DriverError` when it does not."""
+        limit_s = self._able.exposure_s + self._options.response_timeout_s
+        closed_s = session.reported(shot, limit_s)
+        if closed_s is None:
+            raise DriverError(
+                self._port,
+                f"the wired release was pressed, and in {limit_s:g} s the camera told of no picture: look at the release's plug "
+                "and its optocoupler, at the focus switch (MF), and at mirror lock-up (shutter.mirror_up_s)",
+            )
+        return self._here(closed_s)
 
     def fetch(self, exposure: Exposure) -> FrameData:
         """The picture's data, once the camera has stored them.

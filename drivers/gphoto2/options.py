@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,8 @@ ISO_OF_GAIN_1 = 100.0
 
 class Gphoto2Options(CameraOptions):
     """A tethered DSLR or mirrorless camera through libgphoto2."""
+
+    can_be_fired: ClassVar[bool] = True
 
     model: str | None = None
     """As `gphoto2 --auto-detect` names it; None: the only one there is."""

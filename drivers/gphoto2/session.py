@@ -141,6 +141,13 @@ class Session:
 
         Raises `DriverError` when it gives files that the config does not know of.
         """
+        closed_s = self.reported(shot, limit_s)
+        if closed_s is None:
+            raise Hangs("the picture (does the release only raise the mirror?)", limit_s)
+        return closed_s
+
+    def reported(self, shot: Shot, limit_s: float) -> float | None:
+        """As `until_closed`; None when the camera answers and says nothing of a picture."""
         until_s = time.monotonic() + limit_s
         while True:
             heard, _ = self.ask(m.Listen(LISTEN_S), m.Heard, "waiting for the picture")
@@ -149,7 +156,7 @@ class Session:
             if shot.frame is not None or shot.complete:
                 return heard.at_s
             if time.monotonic() > until_s:
-                raise Hangs("the picture (does the release only raise the mirror?)", limit_s)
+                return None
 
     def until_stored(self, shot: Shot, limit_s: float) -> File:
         """Wait for the picture's file. Raises `TransferFailed` when none comes."""

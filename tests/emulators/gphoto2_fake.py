@@ -103,6 +103,12 @@ class FakeCamera:
         state["set"].update(dials)
         path.write_text(json.dumps(state))
 
+    def press(self, open_s: float, close_s: float) -> None:
+        """A wired release opens the shutter: then and so long, on CLOCK_MONOTONIC."""
+        fresh = self.folder / "pressing"
+        fresh.write_text(json.dumps([open_s, close_s]))
+        fresh.replace(self.folder / "pressed")
+
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something is so."""
         tick, over_s = threading.Event(), time.monotonic() + PATIENCE_S

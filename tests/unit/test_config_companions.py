@@ -46,6 +46,12 @@ def test_a_rig_with_both(written):
     assert from_dict(to_dict(config)) == config
 
 
+def test_a_camera_on_usb_is_fired_by_a_release(written):
+    path = written(REPLAY.replace("replay, folder: photos, first_um: 1000, step_um: 50", "gphoto2") + RELEASE)
+    assert said(path) == []
+    assert isinstance(make_parts(load(path), VirtualClock()).camera, FiredCamera)
+
+
 def test_a_rig_with_neither(written):
     config = load(written(REPLAY + "motor:\nshutter:\n"))
     assert config.motor is config.shutter is None

@@ -1,6 +1,5 @@
 """The driver on a scripted camera that does what it should: settings, mirror, RAW with JPEG, a wired release, which camera."""
 
-import json
 import logging
 import threading
 
@@ -244,9 +243,7 @@ class Release:
         CLOCK.wait_until(not_before_s)
         start_s = CLOCK.now()
         end_s = start_s + exposure_s
-        fresh = self.fake.folder / "pressing"
-        fresh.write_text(json.dumps([start_s, end_s]))
-        fresh.replace(self.fake.folder / "pressed")
+        self.fake.press(start_s, end_s)
         CLOCK.wait_until(end_s)
         return Firing(start_s, end_s)
 
@@ -262,6 +259,32 @@ def test_fired_by_a_wired_release(made):
         assert exposure.start_s >= not_before_s
         assert f"#{number:06d}".encode() in fired.fetch(exposure).payload
     assert not fake.calls("trigger_capture")
+
+
+def test_without_a_sync_contact_the_camera_is_the_proof(made):
+    """A shutter that opens later than the release was told to think: the rail waits until the camera has said that it is over."""
+    fake, camera = made({"exposure_s": 0.02}, complete="never")
+    camera.open()
+    late_s = 0.2
+
+    def fire():
+        now_s = CLOCK.now()
+        fake.press(now_s + late_s, now_s + late_s + 0.02)
+        return Firing(now_s, now_s + 0.02)
+
+    exposure = camera.expose_by(fire, 0.0)
+    ((open_s, close_s),) = fake.exposures
+    assert exposure.start_s <= open_s
+    assert exposure.end_s >= close_s
+
+
+def test_a_release_that_is_not_plugged_in(made):
+    fake, camera = made({"response_timeout_s": 0.3})
+    camera.open()
+    with pytest.raises(DriverError, match=r"release.*told of no picture.*plug"):
+        camera.expose_by(lambda: Firing(CLOCK.now(), CLOCK.now()), 0.0)
+    fired = FiredCamera(camera, Release(fake))
+    assert b"#000001" in fired.fetch(fired.expose(0.0, 0.0)).payload
 
 
 def test_a_release_that_proves_that_nothing_was_exposed(made):
