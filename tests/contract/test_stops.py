@@ -1,6 +1,8 @@
 """Every driver's stop is obeyed at once, in each of its states; a new driver adds a fixture here."""
 
-from contextlib import ExitStack, nullcontext
+import os
+import signal
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import pytest
 
@@ -10,6 +12,10 @@ from drivers.gphoto2.camera import Gphoto2Camera
 from drivers.gphoto2.options import Gphoto2Options
 from drivers.gpio.options import ReleaseOptions
 from drivers.gpio.release import Release
+from drivers.picamera2.camera import Picamera2Camera
+from drivers.picamera2.lens import LensRail
+from drivers.picamera2.options import LensOptions, Picamera2Options
+from drivers.picamera2.seat import seat_of
 from drivers.registry import Context
 from drivers.replay import ReplayCamera, ReplayOptions
 from drivers.sim.camera import SimCamera
@@ -22,6 +28,7 @@ from tests.contract.bench import RealBench, VirtualBench
 from tests.contract.stops import CancelContract, CancelRig, RailStopContract, RailStopRig, no_time_passes
 from tests.emulators import gphoto2_fake
 from tests.emulators.grbl_rails import GRBL, Kit, emulated
+from tests.emulators.picamera2_fake import FPS, LENS, FakePi, playing
 from tests.emulators.stepdir import on_mock_pins
 from tests.emulators.tmc2209 import Faults, Wire
 from tests.pins import mock_pins
@@ -83,6 +90,36 @@ class TestAttendedRails(RailStopContract):
                 lambda: say(True),
                 lambda: say(False),
             )
+
+
+@contextmanager
+def standing_still(pi):
+    """The camera's process does nothing; a rail by its lens has nobody else."""
+    process = pi.processes[-1]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
+class TestLensRails(RailStopContract):
+    @pytest.fixture
+    def rig(self, tmp_path):
+        with playing(FakePi(tmp_path / "pi", lens=LENS)) as pi:
+            bench = RealBench()
+            context = Context(bench.clock)
+            options = LensOptions(
+                max_speed_um_per_s=20_000, far_dioptres=8.0, park_dioptres_per_s=5.0, arrival_s=8 / FPS
+            )
+            rail = LensRail(options, context)
+            camera = Picamera2Camera(Picamera2Options(**(pi.options | {"burst_rates_hz": []})), context)
+            camera.open()
+            wanted = seat_of(context)
+            yield RailStopRig(
+                bench, rail, lambda: standing_still(pi), lambda: wanted.wanted or 0.0, reach=2000
+            )
+            camera.close()
 
 
 # ------------------------------------------------------------------------------------------------- cameras and releases
@@ -148,4 +185,24 @@ class TestTetheredCameras(CancelContract):
             # Its process hangs until it is ended: it is the one who does nothing meanwhile.
             verbs = {"expose": lambda: camera.expose(bench.clock.now(), 0.0)}
             yield CancelRig(bench, camera, nullcontext, verbs)
+            camera.close()
+
+
+class TestPiCameras(CancelContract):
+    """The camera's own process hangs, in C with Python's lock held; or a picture is waited for."""
+
+    @pytest.fixture(params=["expose", "wait"])
+    def rig(self, request, tmp_path):
+        with playing(FakePi(tmp_path / "pi")) as pi:
+            bench = RealBench()
+            camera = Picamera2Camera(
+                Picamera2Options(**(pi.options | {"burst_rates_hz": []})), Context(bench.clock)
+            )
+
+            def hanging():
+                pi.suffers({"call": "frame", "at": list(range(1, 1000)), "do": "hang"})
+                return camera.expose(bench.clock.now(), 0.0)
+
+            verbs = {"expose": hanging, "wait": lambda: camera.expose(bench.clock.now() + LONG_S, 0.0)}
+            yield CancelRig(bench, camera, nullcontext, {request.param: verbs[request.param]})
             camera.close()
