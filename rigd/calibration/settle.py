@@ -36,9 +36,9 @@ RESTS = 6.0
 """Time constants that the rig rests before the next move."""
 ENOUGH = 2.6
 """A rate is enough when it is so many times the frequency."""
-SYSTEMATIC = 0.03
-"""Share of an amplitude, and of the damping, by which tracking is off at worst: where a swing is a fraction of a pixel, resampling makes it
-a little larger or smaller than it is (seen on the simulator, whose truth is known)."""
+SYSTEMATIC = 0.02
+"""Share of an amplitude, and of the damping, by which tracking is off at worst: where a swing is a fraction of a pixel, what is between
+the pixels makes it a little larger or smaller than it is (half of that is seen on the simulator, whose truth is known)."""
 FREQUENCY_SYSTEMATIC = 1e-4
 """The same of the frequency: clocks."""
 STILL_FRAMES = 8

@@ -86,7 +86,7 @@ def test_ringing_is_measured_from_camera_frames(bench, frequency: float) -> None
     record = bench.kept.ring_down()
     assert isinstance(record, RingDown)
     assert record.frequency_hz == pytest.approx(frequency, abs=0.02)
-    assert record.damping == pytest.approx(0.03, abs=0.002)
+    assert record.damping == pytest.approx(0.03, abs=0.0006)
     assert record.frequency_hz == pytest.approx(frequency, abs=5 * record.frequency_error_hz)
     assert record.damping == pytest.approx(0.03, abs=3 * record.damping_error)
     assert record.shaping == "trapezoid"

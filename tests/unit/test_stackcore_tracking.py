@@ -14,9 +14,10 @@ REACH = np.hypot(*SHAPE) / 2
 class Texture:
     """A sum of waves, so that it can be evaluated anywhere: no resampling, no bias."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, finest: float = 0.9) -> None:
+        """`finest`: radians from one pixel to the next, along each axis."""
         random = np.random.default_rng(seed)
-        self.waves = random.uniform(-0.9, 0.9, (150, 2))
+        self.waves = random.uniform(-finest, finest, (150, 2))
         self.phases = random.uniform(0, 2 * np.pi, 150)
         self.random = random
 
@@ -46,6 +47,16 @@ def test_shifts_are_found_to_a_hundredth_of_a_pixel(shift, noise) -> None:
     assert found.shift_px == pytest.approx(shift, abs=0.01 + 0.01 * (noise > 0))
     assert found.corner_px == pytest.approx(0, abs=0.03)
     assert (found.errors_px >= FLOOR_PX).all()
+
+
+@pytest.mark.parametrize("finest", [0.9, 1.8])
+def test_small_shifts_are_as_large_as_large_ones(finest: float) -> None:
+    """Or a swing that fades would seem to fade at another rate: fine texture that is read by straight lines adds a tenth to them."""
+    texture = Texture(finest=finest)
+    tracker = Tracker(texture.seen())
+    for shift in np.linspace(-1.0, 1.0, 21):
+        found = tracker.find(texture.seen((shift, 0.6 * shift)))
+        assert found.shift_px == pytest.approx((shift, 0.6 * shift), abs=0.003)
 
 
 def test_a_change_of_size_is_told_from_a_shift() -> None:
