@@ -47,6 +47,8 @@ class Faults:
     seed: int = 1
     unplug_at: bytes = b""
     """The plug is pulled when this comes, and before it is obeyed."""
+    unplug_at_pulse: int | None = None
+    """The plug is pulled when there have been so many step pulses, a millisecond more or less: in the middle of a motion."""
     swallow: list[bytes] = field(default_factory=list)
     """Each of these is removed once from what the controller says."""
 
@@ -196,6 +198,7 @@ class GrblEmulator:
             with self._lock:
                 self._watch_opening()
                 self._advance()
+                self._pull_at_pulse()
                 self._send()
                 busy = self.firmware.busy or bool(self._held_back) or self._boots_at is not None
                 master = self._master
@@ -211,6 +214,12 @@ class GrblEmulator:
             with self._lock:
                 if master in ready and master == self._master:
                     self._read()
+
+    def _pull_at_pulse(self) -> None:
+        at = self.faults.unplug_at_pulse
+        if at is not None and self.firmware.carriage.pulses >= at and self._master >= 0:
+            self.faults.unplug_at_pulse = None
+            self.unplug()
 
     def _watch_opening(self) -> None:
         """A pty whose other end nobody has open reports a hang-up."""
