@@ -139,6 +139,11 @@ class Link:
         self._outbox.put(packet, asyncio.get_running_loop().time())
         self._drain()
 
+    def ask_again(self, topics: Sequence[str]) -> None:
+        """Subscribe again to what is subscribed already: the broker sends once more what it keeps there, in this order."""
+        if self._wire is not None:
+            self._wire.ask(topics)
+
     # ----------------------------------------------------------------------------------------------------------- one connection
 
     async def _one_life(self) -> float:

@@ -130,17 +130,21 @@ class Wire:
         """Subscribe and wait for the broker's word; returns what it refused. Raises `Failed`."""
         if not topics:
             return []
+        self.ask(topics)
+        await self._first(self._subscribed, "does not answer subscriptions")
+        if self._subscribed.done():
+            codes = self._subscribed.result()
+            return [topic for topic, code in zip(topics, codes, strict=False) if code >= FAILED_CODE]
+        raise Failed(self.ended.result().kind, self.ended.result().why)
+
+    def ask(self, topics: Sequence[str]) -> None:
+        """Subscribe, and wait for nothing."""
         if self.speaks == "5":
             options = SubscribeOptions(qos=1, noLocal=True, retainAsPublished=True, retainHandling=0)
             wanted: list[tuple[str, Any]] = [(topic, options) for topic in topics]
         else:
             wanted = [(topic, 1) for topic in topics]
         self._client.subscribe(wanted)
-        await self._first(self._subscribed, "does not answer subscriptions")
-        if self._subscribed.done():
-            codes = self._subscribed.result()
-            return [topic for topic, code in zip(topics, codes, strict=False) if code >= FAILED_CODE]
-        raise Failed(self.ended.result().kind, self.ended.result().why)
 
     async def _first(self, answer: asyncio.Future[Any], otherwise: str) -> None:
         """Wait for an answer or for the end of the connection."""

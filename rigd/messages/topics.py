@@ -17,7 +17,8 @@ RESPONSE = "response/"
 EVENT = "event/"
 
 ONLINE, OFFLINE = "online", "offline"
-INBOUND = ("request/+", "set/+", ESTOP)
+REQUESTS = f"{REQUEST}+"
+INBOUND = (REQUESTS, f"{SET}+", ESTOP)
 """What a rig subscribes to."""
 
 

@@ -22,6 +22,7 @@ from rigd.messages.reports import Reply
 from rigd.mqtt.answers import refusal
 from rigd.mqtt.endpoint import endpoint_of
 from rigd.mqtt.twins import Twins, boot_id_in
+from rigd.mqtt.vetting import Vetting
 from rigd.remote.bus import Incoming, Outgoing, Switchboard, in_words
 from rigd.remote.chatter import Chatter
 from rigd.remote.reading import clean, transaction_in
@@ -92,6 +93,7 @@ class MqttAdapter:
         self._endpoint = endpoint or endpoint_of(config)
         self._birth = self._prefix + topics.BIRTH
         self._twins = Twins(self._boot_id, self._say_birth, self._tell_twin)
+        self._vetting = Vetting(self._ask_again, self._hand_on, self._refuse_unasked)
         self._link: Link | None = None
         self._running: asyncio.Task[None] | None = None
         self._overdue: asyncio.TimerHandle | None = None
@@ -194,6 +196,7 @@ class MqttAdapter:
     def _down(self, why: str) -> None:
         self._desk.way_lost(SOURCE)
         self._twins.down()
+        self._vetting.down()
         if self._mqtt.lost == "continue" or self._overdue is not None:
             return
         loop = asyncio.get_running_loop()
@@ -225,9 +228,15 @@ class MqttAdapter:
         if self._reporter is not None:
             self._reporter.note_error(words)
 
+    def _ask_again(self) -> None:
+        if self._link is not None:
+            self._link.ask_again([self._prefix + topics.REQUESTS, self._birth])
+
     def _received(self, received: Received) -> None:
         if received.topic == self._birth:
             self._twins.heard(received.payload)
+            if received.retain:
+                self._vetting.answered()
             return
         hook = self.extra.get(received.topic)
         if hook is not None:
@@ -240,18 +249,22 @@ class MqttAdapter:
             if why is None:
                 answer = functools.partial(self._answer, received.response_topic, received.correlation)
             elif topic != topics.ESTOP:
-                self._refuse(topic, received, why, answer)
+                named = clean(received.response_topic)
+                message = f"the response topic '{named}' is not allowed: {why}"
+                error = Error(code=ErrorCode.NOT_ALLOWED, message=message, field="response_topic")
+                # Not acted on: whoever sent it would wait in vain.
+                self._refuse(Incoming(topic, received.payload, SOURCE, answer), error)
                 return
-        self._desk.take(
-            Incoming(
-                topic,
-                received.payload,
-                SOURCE,
-                answer,
-                retained=received.retain,
-                redelivered=received.dup,
-            )
+        incoming = Incoming(
+            topic, received.payload, SOURCE, answer, retained=received.retain, redelivered=received.dup
         )
+        if self.speaks == "3.1.1":
+            self._vetting.take(incoming)
+        else:
+            self._hand_on(incoming)
+
+    def _hand_on(self, incoming: Incoming) -> None:
+        self._desk.take(incoming)
 
     def _answer(self, topic: str, correlation: bytes | None, payload: bytes) -> None:
         if self._link is not None:
@@ -266,20 +279,18 @@ class MqttAdapter:
             )
             self._link.send(answer)
 
-    def _refuse(self, topic: str, received: Received, why: str, answer: Callable[[bytes], None]) -> None:
-        """A request whose answer may not go where it says is not acted on: whoever sent it would wait in vain."""
-        error = Error(
-            code=ErrorCode.NOT_ALLOWED,
-            message=f"the response topic '{clean(received.response_topic or '')}' is not allowed: {why}",
-            field="response_topic",
-        )
-        transaction = transaction_in(received.payload)
-        verb = clean(topic.removeprefix(topics.REQUEST))
+    def _refuse_unasked(self, incoming: Incoming, code: ErrorCode, why: str) -> None:
+        self._refuse(incoming, Error(code=code, message=why))
+
+    def _refuse(self, incoming: Incoming, error: Error) -> None:
+        """What does not come as far as the desk is answered and told here."""
+        transaction, topic = transaction_in(incoming.payload), clean(incoming.topic)
+        verb = clean(incoming.topic.removeprefix(topics.REQUEST))
         reply = Reply(transaction=transaction, verb=verb, status="error", error=error, time=self._clock.utc())
-        answer(reply.model_dump_json().encode())
-        self._chatter.say("%s, %s, refused: %s", clean(topic), in_words(SOURCE), error.message)
+        incoming.reply(reply.model_dump_json().encode())
+        self._chatter.say("%s, %s, refused: %s", topic, in_words(SOURCE), error.message)
         if self._reporter is not None:
-            self._reporter.event(CommandRefused, topic=clean(topic), transaction=transaction, error=error)
+            self._reporter.event(CommandRefused, topic=topic, transaction=transaction, error=error)
 
 
 def _content_type(topic: str) -> str:
