@@ -20,7 +20,11 @@ def library(kind: str, driver: str) -> Any:
     try:
         import serial  # noqa: PLC0415  (a config can be checked where pyserial is not installed)
     except ImportError as error:
-        raise DriverNotAvailable(kind, driver, f"{error} (install pyserial)") from error
+        raise DriverNotAvailable(
+            kind,
+            driver,
+            f"{error} (install pyserial: python -m pip install pyserial, or sudo apt install python3-serial)",
+        ) from error
     return serial
 
 

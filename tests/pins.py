@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from gpiozero import Device
-from gpiozero.pins.mock import MockFactory, MockPWMPin
+import pytest
 
 from drivers.clock import Clock
 
+if TYPE_CHECKING:
+    from gpiozero.pins.mock import MockFactory
 
-class RecordedPin(MockPWMPin):
-    """A mock pin. `levels` lists (seconds on the clock, level), from when it was made."""
+
+class RecordedPin:
+    """What is added to a mock pin of gpiozero's. `levels` lists (seconds on the clock, level), from when it was made."""
 
     clock: Clock
 
@@ -47,9 +50,13 @@ class Pins:
 
 @contextmanager
 def mock_pins(clock: Clock) -> Iterator[Pins]:
-    """A mock Pi. At the end every part must have let go of its pins."""
+    """A mock Pi. At the end every part must have let go of its pins. Skips where there is no gpiozero."""
+    pytest.importorskip("gpiozero", reason="gpiozero, which has the mock pins, is not installed")
+    from gpiozero import Device
+    from gpiozero.pins.mock import MockFactory, MockPWMPin
+
     before, Device.pin_factory = Device.pin_factory, None
-    kind = type("PinOnThisClock", (RecordedPin,), {"clock": clock})
+    kind = type("PinOnThisClock", (RecordedPin, MockPWMPin), {"clock": clock})
     factory = Device.pin_factory = MockFactory(pin_class=kind)
     try:
         yield Pins(factory)

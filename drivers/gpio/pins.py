@@ -142,12 +142,17 @@ class Input:
             on_edge(bool(level) != self._to_ground, max(0.0, ago_s))
 
 
+INSTALL = (
+    "install gpiozero: python -m pip install 'rigd[pi]', or sudo apt install python3-gpiozero python3-lgpio"
+)
+
+
 def library(port: str) -> Any:
     """The module gpiozero. Raises `DriverNotAvailable` where it is not installed."""
     try:
         import gpiozero  # noqa: PLC0415  (a config can be checked where it is not installed)
     except ImportError as error:
-        raise DriverNotAvailable(port, "gpio", f"{error} (install gpiozero)") from error
+        raise DriverNotAvailable(port, "gpio", f"{error} ({INSTALL})") from error
     return gpiozero
 
 

@@ -143,7 +143,10 @@ def library() -> Any:
     try:
         lgpio = importlib.import_module("lgpio")  # a config can be checked where it is not installed
     except (ImportError, OSError) as error:
-        why = f"{error} (install lgpio 0.2 or later, python3-lgpio from apt; it writes to the working directory, or to LG_WD)"
+        why = (
+            f"{error} (install lgpio 0.2 or later: sudo apt install python3-lgpio, or python -m pip install 'rigd[pi]'; it writes to "
+            "the working directory, or to LG_WD)"
+        )
         raise DriverNotAvailable("rail", "stepdir", why) from error
     if not hasattr(lgpio, "tx_wave"):
         raise DriverNotAvailable("rail", "stepdir", "this lgpio cannot send waves: install 0.2 or later")

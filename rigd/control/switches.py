@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from drivers.base import Switch
+from drivers.base import DriverError, Switch
 from drivers.clock import Clock
 from rigd.control.controller import Controller
 from rigd.machine import events as ev
@@ -22,7 +22,12 @@ async def watch_switches(switches: dict[str, Switch], controller: Controller, cl
         return
     worker = Worker("switches", clock)
     try:
-        await worker.run(estop.open)
+        try:
+            await worker.run(estop.open)
+        except DriverError as error:
+            raise DriverError(
+                f"switches.{ESTOP_SWITCH}", f"{error}; no rig moves without its e-stop"
+            ) from error
         while True:
             pressed = await worker.run(estop.pressed)
             if pressed and not controller.state.estop_held:

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pytest
+
 from tests.emulators.grbl_firmware import GrblFirmware
 
 TICK_S = 0.001
@@ -96,6 +98,7 @@ class GrblEmulator:
         self._thread = threading.Thread(target=self._run, name="grbl emulator", daemon=True)
 
     def __enter__(self) -> Self:
+        pytest.importorskip("serial", reason="pyserial, by which the drivers speak, is not installed")
         self.firmware.power_on()
         self.plug()
         self._thread.start()

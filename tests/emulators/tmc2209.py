@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pytest
+
 IDLE_S = 0.003
 """Silence after which half a datagram is forgotten."""
 POWER_ON = {0x00: 0x101, 0x03: 0, 0x10: 0x1_1F10, 0x11: 20, 0x6C: 0x1001_0053, 0x70: 0xC10D_0024}
@@ -169,6 +171,7 @@ class Wire:
         return self.chips[0]
 
     def __enter__(self) -> Self:
+        pytest.importorskip("serial", reason="pyserial, by which the driver speaks, is not installed")
         self._random = random.Random(self.faults.seed)
         self._thread: threading.Thread | None = None
         self.plug_in()

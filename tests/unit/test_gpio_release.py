@@ -298,6 +298,7 @@ def test_a_pin_that_cannot_be_let_go_does_not_keep_the_other_pressed(made, monke
 
 
 def test_a_machine_without_pins(monkeypatch):
+    pytest.importorskip("gpiozero")
     from gpiozero import BadPinFactory, Device
 
     def none(*_args):

@@ -178,6 +178,7 @@ def usb(device, vid=0x1A86, pid=0x7523, serial_number=None):
     ],
 )
 def test_a_port_found_by_its_usb_ids(monkeypatch, name, ports, device):
+    pytest.importorskip("serial")
     monkeypatch.setattr("serial.tools.list_ports.comports", lambda: ports)
     assert serialport.usb_device(name) == device
 
@@ -191,6 +192,7 @@ def test_a_port_found_by_its_usb_ids(monkeypatch, name, ports, device):
     ],
 )
 def test_none_or_several_are_named(monkeypatch, ports, words):
+    pytest.importorskip("serial")
     monkeypatch.setattr("serial.tools.list_ports.comports", lambda: ports)
     with pytest.raises(DriverError, match=words):
         serialport.usb_device("usb:1a86:7523")
@@ -204,5 +206,6 @@ def test_without_pyserial_it_says_so(monkeypatch):
 
 @pytest.mark.parametrize("name", ["/dev/serial/by-id/no-such-board", "socket:127.0.0.1:1"])
 def test_a_port_that_is_not_there(name):
+    pytest.importorskip("serial")
     with pytest.raises(DriverError, match=name):
         port.Port(name, 115_200).open()

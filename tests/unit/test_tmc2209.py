@@ -31,6 +31,7 @@ def on_the_wire(tmp_path, *chips, faults=None, **options):
 
 
 def test_it_is_a_motor_in_the_catalogue(tmp_path):
+    pytest.importorskip("serial")
     entry = find("motor", "tmc2209")
     motor = create(entry, Tmc2209Options(port=str(tmp_path / "none"), run_ma=500), Context(VirtualClock()))
     assert isinstance(motor, Motor)
