@@ -7,6 +7,7 @@ controller's 128-byte buffer full, and an answer always belongs to the line befo
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from drivers.base import AlarmResponse, DriverError, NoResponse, NotOpen, Unplug
 from drivers.clock import Clock
 from drivers.grbl import codes, protocol
 from drivers.grbl.port import Port
-from drivers.grbl.protocol import Banner, Failure, LineSplitter, Message, Noise, Ok, Parser, Report
+from drivers.grbl.protocol import Banner, Failure, Feedback, LineSplitter, Message, Noise, Ok, Parser, Report
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,10 @@ ANSWER_LIMIT_S = 0.9
 RESET_LIMIT_S = 1.0
 """From a soft reset to the banner. After `ALARM:3` Grbl waits half a second before it goes on."""
 BOOT_LIMIT_S = 6.0
-"""From opening a port to the banner: the boot loader of an Arduino takes up to two seconds of it."""
+"""From opening a port to the banner: the boot loader of an Arduino takes up to two seconds of it. Also from one word of a
+controller that tells how it starts to the next."""
+START_LIMIT_S = 30.0
+"""How long such a controller may talk: FluidNC looks for its wireless network first."""
 KNOCK_S = 1.0
 """How often a reset is tried while a board may still be in its boot loader."""
 CLOSE_LIMIT_S = 1.0
@@ -82,6 +86,8 @@ class Conversation:
         self._reports = 0
         self._asked_s: float | None = None
         self._last_noise = ""
+        self._spoke_s = -math.inf
+        """When it last told something in brackets."""
         self._last_line = ""
         self._leaving = threading.Event()
         self._reader = threading.Thread(target=self._read, name=f"grbl {port.name}", daemon=True)
@@ -97,12 +103,13 @@ class Conversation:
         """
         self.port.open()
         self._reader.start()
-        ends_s = self._clock.now() + BOOT_LIMIT_S
+        began_s = self._clock.now()
         while self.banner is None:
             self.realtime(protocol.SOFT_RESET, "reset")
             if self._wait(lambda: self.banner is not None, KNOCK_S):
                 break
-            if self._clock.now() > ends_s:
+            now_s = self._clock.now()
+            if now_s > max(began_s, self._spoke_s) + BOOT_LIMIT_S or now_s > began_s + START_LIMIT_S:
                 raise self._nobody()
         # A board that was reset by the opening of its port too says its banner twice.
         self._wait(lambda: self.lost is not None, 0.05)
@@ -252,6 +259,8 @@ class Conversation:
             case Failure():
                 words = codes.error_words(message.code)
                 self._end(AlarmResponse(self.port.name, f"error:{message.code}", words))
+            case Feedback() if self.banner is None:
+                self._spoke_s = now_s
             case Noise():
                 self._last_noise = message.text
                 log.debug("%s: not understood: %r", self.port.name, message.text)

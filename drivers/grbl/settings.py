@@ -66,7 +66,7 @@ class Firmware:
 def read(talk: Conversation, options: GrblOptions) -> Firmware:
     """Ask for build and settings. Raises `DriverError`."""
     try:
-        build = talk.command("$I", options.response_timeout_s)
+        build = _asked(talk, "$I", options.response_timeout_s)
     except TimeoutError:
         raise
     except DriverError:
@@ -74,7 +74,7 @@ def read(talk: Conversation, options: GrblOptions) -> Firmware:
     lines = [message for message in build if isinstance(message, Feedback)]
     letters = next((line.text for line in lines if line.kind == "OPT"), "")
     values = {}
-    for message in _listing(talk, options):
+    for message in _asked(talk, "$$", max(options.response_timeout_s, SETTINGS_LIMIT_S)):
         if isinstance(message, Setting):
             try:
                 values[message.number] = float(message.value)
@@ -85,13 +85,12 @@ def read(talk: Conversation, options: GrblOptions) -> Firmware:
     return Firmware(banner, texts, letters, values)
 
 
-def _listing(talk: Conversation, options: GrblOptions) -> list[Message]:
-    """The lines of `$$`. A board that starts twice, by its port and by our reset, forgets what it was asked in between."""
-    limit_s = max(options.response_timeout_s, SETTINGS_LIMIT_S)
+def _asked(talk: Conversation, line: str, limit_s: float) -> list[Message]:
+    """What a line is answered. A board that starts twice, by its port and by our reset, forgets what it was asked in between."""
     try:
-        return talk.command("$$", limit_s)
+        return talk.command(line, limit_s)
     except Overtaken:
-        return talk.command("$$", limit_s)
+        return talk.command(line, limit_s)
 
 
 def axis_index(options: GrblOptions) -> int:

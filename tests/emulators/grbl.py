@@ -64,6 +64,7 @@ class GrblEmulator:
         speed: how much faster than real time its clock runs.
         resets_on_open: opening the port resets the board, as Arduinos do.
         boot_s: of its own time from reset to banner in that case.
+        boot_says: what it tells every tenth of a second of it.
         survives_unplug: it has a supply of its own and goes on when USB is pulled.
     """
 
@@ -75,6 +76,7 @@ class GrblEmulator:
         speed: float = 1.0,
         resets_on_open: bool = False,
         boot_s: float = 0.0,
+        boot_says: bytes = b"",
         survives_unplug: bool = False,
     ) -> None:
         self.firmware = firmware
@@ -85,6 +87,8 @@ class GrblEmulator:
         self._speed = speed
         self._resets_on_open = resets_on_open
         self._boot_s = boot_s
+        self._boot_says = boot_says
+        self._says_at = 0.0
         self._survives = survives_unplug
         self._lock = threading.RLock()
         self._random = random.Random(1)
@@ -258,6 +262,9 @@ class GrblEmulator:
             self._advance()
 
     def _send(self) -> None:
+        if self._boots_at is not None and self._boot_says and self._now() >= self._says_at:
+            self._says_at = self._now() + 0.1
+            self._held_back.append((time.monotonic(), self._boot_says))
         if self._boots_at is not None and self._now() >= self._boots_at:
             self._boots_at = None
             self.firmware.power_on()

@@ -3,11 +3,14 @@
 import contextlib
 import random
 import threading
+import time
 
 import pytest
 
 from drivers.base import AlarmResponse, DriverError, Limit, NoResponse
 from drivers.clock import SystemClock
+from drivers.grbl import conversation
+from drivers.grbl.conversation import Conversation
 from drivers.grbl.rail import GrblRail
 from drivers.registry import Context
 from tests.emulators.grbl_rails import GRBL, Kit
@@ -225,6 +228,55 @@ def test_homing_that_takes_too_long(tmp_path):
         pulses = bench.emulator.pulses()
         bench.rail.poll()
         assert bench.emulator.pulses() == pulses
+    finally:
+        bench.close()
+
+
+@pytest.mark.parametrize(
+    ("says", "opens"),
+    [(b"[MSG:INFO: Connecting to STA SSID:workshop]\r\n", True), (b"\xd5\x1a~\r\n", False), (b"", False)],
+    ids=["telling", "in another speed", "silent"],
+)
+def test_a_controller_that_takes_its_time_to_start(tmp_path, monkeypatch, says, opens):
+    """FluidNC looks for its network before it greets: as long as it says so, it is waited for."""
+    monkeypatch.setattr(conversation, "BOOT_LIMIT_S", 0.4)
+    monkeypatch.setattr(conversation, "KNOCK_S", 0.1)
+    wire = {"resets_on_open": True, "boot_s": 1.5, "boot_says": says}
+    bench = Bench(tmp_path, Kit(QUICK, firmware=GRBL["FluidNC"].firmware, wire=wire))
+    try:
+        if opens:
+            bench.rail.open()
+            assert "3.7" in bench.rail.capabilities.name
+        else:
+            with pytest.raises(DriverError):
+                bench.rail.open()
+    finally:
+        bench.close()
+
+
+def test_a_controller_that_starts_twice(tmp_path, monkeypatch):
+    """The second start, of a knock that it had kept, comes upon the first question: what it can do is known all the same."""
+    bench = Bench(tmp_path, Kit(QUICK, firmware={"options": "VH"}))
+    emulator, command, asked = bench.emulator, Conversation.command, []
+
+    def overtaken(talk, line, limit_s):
+        asked.append(line)
+        if asked != ["$I"]:
+            return command(talk, line, limit_s)
+        emulator.faults.mute = True
+        pending = talk.begin(line)
+        ends_s = time.monotonic() + 20.0
+        while "$I" not in emulator.firmware.lines:
+            assert time.monotonic() < ends_s
+        emulator.with_firmware(lambda firmware: (firmware.out.clear(), firmware.power_on()))
+        emulator.faults.mute = False
+        return talk.finish(pending, limit_s)
+
+    monkeypatch.setattr(Conversation, "command", overtaken)
+    try:
+        bench.ready()
+        assert asked[:2] == ["$I", "$I"]
+        assert "$HX" in emulator.firmware.lines
     finally:
         bench.close()
 
