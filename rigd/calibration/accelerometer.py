@@ -1,6 +1,6 @@
 """An accelerometer's record in place of the camera: comma-separated columns of time and acceleration, as loggers of the ADXL345 write it.
 
-    time,x,y,z            seconds; accelerations in g, or in m/s2 where the header says so (x_m_s2 or x [m/s2])
+    time,x,y,z            seconds; accelerations in g, or in what the header says (`accelerometer_units`)
 
 The sensor sits on the camera, its wires loose. One record is one move: it is kept still, moved, and let ring. What follows the
 motion is fitted as a picture's track would be; an acceleration a at ω is a shift of a/ω².
@@ -17,12 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from rigd.calibration import ringdown
+from rigd.calibration.accelerometer_units import G_M_PER_S2, Columns, columns_of, is_header
 from rigd.calibration.records import Amplitude, RingDown
 from rigd.calibration.ringdown import Fit, RingDownError
 from rigd.calibration.ringing import Floats, Track
 from rigd.calibration.stand import CalibrationRefused
 
-G_M_PER_S2 = 9.80665
+__all__ = ["G_M_PER_S2", "Recorded", "end_of_motion_s", "parse", "read", "ring_down", "to_um", "track_of"]
+
 UM_PER_M = 1e6
 LEAST_SAMPLES = 64
 SMOOTH_S = 0.02
@@ -34,8 +36,6 @@ SURELY_OVER_S = 0.1
 LONGEST_S = 4.0
 JUMP = 20.0
 """A pause in the samples this many times as long as usual is a gap."""
-TIME = re.compile(r"^\s*(time|t|seconds|time_s|timestamp)\b", re.IGNORECASE)
-METRIC = re.compile(r"m\s*/?\s*s\^?2|m_s2|ms-2|m/s²", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +58,21 @@ def read(path: Path) -> Recorded:
 def parse(text: str, name: str) -> Recorded:
     """A record from its text. Raises `CalibrationRefused`, naming the line."""
     rows: list[list[float]] = []
-    unit = G_M_PER_S2
+    columns = Columns()
     lines = text.splitlines()
     if lines and not text.endswith("\n") and len(lines) > LEAST_SAMPLES:
         lines.pop()  # whoever wrote it was stopped in the middle of a line
     for number, line in enumerate(lines, start=1):
         stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
+        fields = [field.strip() for field in re.split(r"[,;\t]", stripped.lstrip("# "))]
+        if not rows and is_header(fields):
+            try:
+                columns = columns_of(fields)
+            except ValueError as error:
+                raise CalibrationRefused(f"{name}, line {number}: {error}") from error
             continue
-        fields = [field.strip() for field in re.split(r"[,;\t]", stripped)]
-        if not rows and TIME.match(fields[0]):
-            _check_header(fields, f"{name}, line {number}")
-            unit = 1.0 if METRIC.search(stripped) else G_M_PER_S2
-            continue
-        rows.append(_row(fields, f"{name}, line {number}"))
+        if stripped and not stripped.startswith("#"):
+            rows.append(_row(fields, columns, f"{name}, line {number}"))
     if len(rows) < LEAST_SAMPLES:
         raise CalibrationRefused(f"{name}: {len(rows)} samples, at least {LEAST_SAMPLES} are needed")
     table = np.array(rows)
@@ -79,27 +80,27 @@ def parse(text: str, name: str) -> Recorded:
     if (gaps <= 0).any():
         at = int(np.argmax(gaps <= 0)) + 1
         raise CalibrationRefused(
-            f"{name}: time goes back or stands still at sample {at + 1} ({table[at, 0]:g} s)"
+            f"{name}: time goes back or stands still at sample {at + 1} ({table[at, 0]:g})"
         )
     usual = float(np.median(gaps))
     if gaps.max() > JUMP * usual:
         at = int(gaps.argmax())
         raise CalibrationRefused(
-            f"{name}: samples are missing between {table[at, 0]:g} and {table[at + 1, 0]:g} s"
+            f"{name}: samples are missing between times {table[at, 0]:g} and {table[at + 1, 0]:g}"
         )
-    return Recorded(table[:, 0] - table[0, 0], table[:, 1:4] * unit)
+    try:
+        seconds = columns.seconds(usual)
+        m_per_s2 = columns.m_per_s2(table[:, 1:4])
+    except ValueError as error:
+        raise CalibrationRefused(f"{name}: {error}") from error
+    return Recorded((table[:, 0] - table[0, 0]) * seconds, m_per_s2)
 
 
-def _check_header(fields: Sequence[str], where: str) -> None:
-    if len(fields) < 4:
-        raise CalibrationRefused(f"{where}: columns time, x, y, z are needed, not {', '.join(fields)}")
-
-
-def _row(fields: Sequence[str], where: str) -> list[float]:
-    if len(fields) < 4:
+def _row(fields: Sequence[str], columns: Columns, where: str) -> list[float]:
+    if len(fields) <= max(columns.places):
         raise CalibrationRefused(f"{where}: time, x, y, z are needed, not {len(fields)} values")
     try:
-        values = [float(field) for field in fields[:4]]
+        values = [float(fields[place]) for place in columns.places]
     except ValueError as error:
         raise CalibrationRefused(f"{where}: {error}") from error
     if not all(math.isfinite(value) for value in values):

@@ -83,6 +83,8 @@ class Track:
 
     def waves(self, exponents: Complexes) -> Complexes:
         """(g, n): e^{λt} averaged over each exposure, for exponents (g,)."""
+        if not self.length_s.any():
+            return np.asarray(np.exp(np.multiply.outer(exponents, self.middle_s)), np.complex128)
         half = np.multiply.outer(exponents, self.length_s / 2)
         small = np.abs(half) < 1e-6
         averaged = np.where(small, 1.0, np.sinh(np.where(small, 1.0, half)) / np.where(small, 1.0, half))

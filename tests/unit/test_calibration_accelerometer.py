@@ -75,6 +75,57 @@ def test_a_ring_down_is_found_in_either_unit(header: str, unit: float) -> None:
     assert fit.misfit == pytest.approx(1, abs=0.3)
 
 
+def rearranged(text: str, header: str, order: str, *, time: float = 1.0, decimals: int = 6) -> str:
+    """The same record with its columns in another order ("-": one that is nobody's business), its time in another unit."""
+    lines = [header]
+    for line in text.splitlines()[1:]:
+        t, x, y, z = line.split(",")
+        fields = {"t": f"{float(t) * time:.6f}", "-": "7"}
+        fields |= {name: f"{float(value):.{decimals}f}" for name, value in zip("xyz", (x, y, z), strict=True)}
+        lines.append(",".join(fields[name] for name in order))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("unit", "header", "order", "time", "decimals"),
+    [
+        (1e-3, "#time,accel_x,accel_y,accel_z", "txyz", 1.0, 3),
+        (1e-3, "time,accel_x_mm/s^2,accel_y_mm/s^2,accel_z_mm/s^2", "txyz", 1.0, 3),
+        (G_M_PER_S2 * 0.0039, "n,X_raw,Y_raw,Z_raw,timestamp_us", "-xyzt", 1e6, 0),
+        (G_M_PER_S2 * 0.0039, "t,x,y,z", "txyz", 1.0, 0),
+        (G_M_PER_S2 * 1e-3, "millis,x (mg),y (mg),z (mg)", "txyz", 1e3, 1),
+        (1.0, "x,y,z,time", "xyzt", 1.0, 6),
+        (1.0, "Time,Temp,z,y,x", "t-zyx", 1e3, 6),
+        (G_M_PER_S2, "acc_x [g],acc_y [g],acc_z [g],t [s]", "xyzt", 1.0, 6),
+    ],
+    ids=["commented mm/s2", "named mm/s2", "counts in us", "bare counts", "mg in ms", "bare m/s2 last", "bare m/s2 in ms", "g"],
+)  # fmt: skip
+def test_columns_and_units_of_other_loggers(
+    unit: float, header: str, order: str, time: float, decimals: int
+) -> None:
+    text = rearranged(written(unit=unit, amplitude_um=60.0), header, order, time=time, decimals=decimals)
+    found, _, _ = ring_down(
+        [(parse(text, "record"), ENDED_S, 500.0)], objective="", measured="2026-01-01T00:00:00Z"
+    )
+    assert found.frequency_hz == pytest.approx(FREQUENCY, abs=0.02)
+    assert found.damping == pytest.approx(DAMPING, abs=0.002)
+    assert found.amplitudes[0].amplitude_um == pytest.approx(60.0, rel=0.03)
+    assert found.rates_hz == (pytest.approx(800, rel=0.01),)
+
+
+@pytest.mark.parametrize(
+    ("header", "unit", "said"),
+    [
+        ("time,x [g],y [g],z [g]", 1.0, "would be right in m/s2"),
+        ("time_ms,x,y,z", G_M_PER_S2, "is time in another unit"),
+        ("time,x,y,z", 0.4, "no unit that is known"),
+    ],
+)
+def test_units_that_cannot_be_are_refused(header: str, unit: float, said: str) -> None:
+    with pytest.raises(CalibrationRefused, match=said):
+        parse(written(header=header, unit=unit), "record")
+
+
 def test_the_end_of_the_motion_is_looked_for() -> None:
     record = parse(written(), "record")
     assert end_of_motion_s(record) == pytest.approx(ENDED_S, abs=0.06)
@@ -122,7 +173,7 @@ def test_what_is_wrong_with_a_record_is_named(change, said: str) -> None:
 
 def test_comments_and_empty_lines_do_no_harm() -> None:
     lines = written().splitlines()
-    text = "\n".join(["# ADXL345, 800 Hz", "", *lines[:10], "", *lines[10:]])
+    text = "\n".join(["# ADXL345, 800 Hz", "", *lines[:10], "", *lines[10:], ""])
     assert len(parse(text, "record").times_s) == len(lines) - 1
 
 
