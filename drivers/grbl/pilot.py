@@ -23,6 +23,8 @@ WATCH_RESTING_S = 0.2
 """How often reports are asked for when nobody polls: Grbl takes 5 to 20 ms for one."""
 DROPPED_S = 0.3
 """A line that is not answered in this time when a stop has overtaken it was dropped."""
+HELD = frozenset({Mode.HOLD, Mode.DOOR})
+RESUME_S = 1.0
 SETTLE_RATE = 60.0
 """mm/min of the last fraction of a micrometre: a few milliseconds."""
 
@@ -85,7 +87,7 @@ class Pilot:
         return f"$J=G53G21G90{self._options.axis}{place}F{feed}"
 
     def wake(self, talk: Conversation) -> None:
-        """Make a controller that sleeps, or waits to be reset, or holds, listen again."""
+        """Make a controller that sleeps, or waits to be reset, or holds, listen again. Raises `AlarmResponse` with an open door."""
         if self.critical:
             self.reset(talk)
             self.await_reset(talk)
@@ -93,10 +95,14 @@ class Pilot:
         if mode is Mode.SLEEP:
             self.reset(talk)
             self.await_reset(talk)
-        elif mode is Mode.HOLD:
+        elif mode in HELD:
             # Nothing can be left in the controller's queue: a hold ends a jog for good.
             talk.realtime(protocol.RESUME, "resume")
-            talk.wait_for(lambda: talk.report is not None and talk.report.mode is not Mode.HOLD, 1.0)
+            talk.wait_for(lambda: talk.report is not None and talk.report.mode not in HELD, RESUME_S)
+            if talk.report is not None and talk.report.mode is Mode.DOOR:
+                # It hears no line until then, and would be taken for dead.
+                words = "its door input is open: close it, or look at its wire"
+                raise AlarmResponse(talk.port.name, "Door", words)
 
     @staticmethod
     def mode(talk: Conversation) -> Mode | None:

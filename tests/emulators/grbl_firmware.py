@@ -25,6 +25,8 @@ BANNERS = {
 RX_SIZE = 128
 LINE_SIZE = 80
 BLOCKS = 15
+SUSPENDED = {"Hold", "Door"}
+"""In these it hears realtime commands and no lines."""
 ALARM_PAUSE_S = 0.5
 
 DEFAULTS: dict[int, float] = {
@@ -229,7 +231,7 @@ class GrblFirmware:
             if self.dialect == "grbl":
                 self._say(">G54:ok\r\n")
         while True:
-            while self._rx:
+            while self._rx and self.state not in SUSPENDED:
                 byte = self._rx.popleft()
                 if byte in b"\r\n":
                     line = re.sub(r"\s|\(.*?\)|;.*", "", self._line.decode("latin-1")).upper()
@@ -251,10 +253,12 @@ class GrblFirmware:
             raise _Abort
         if self._want_report:
             self._report()
-        if self._cancel or self._hold:
+        if self._cancel or self._hold or (self.door_open and self.state == "Idle"):
             self._brake()
         if self._resume:
             self._resume = False
+            if self.state == "Door" and not self.door_open:
+                self.state = "Idle"
             if self.state == "Hold" and not self._hold_going:
                 self.state = "Idle"
                 self._next_block()
@@ -277,6 +281,8 @@ class GrblFirmware:
             self._braking = self.state == "Jog"
             if hold and self.state == "Run":
                 self.state, self._hold_going = "Hold", True
+        elif self.state == "Idle" and self.door_open:
+            self.state = "Door"
         elif self.state == "Idle" and hold:
             self.state, self._hold_going = "Hold", False
 
@@ -529,6 +535,8 @@ class GrblFirmware:
         state = self.state
         if state == "Hold":
             state = "Hold:1" if self._hold_going else "Hold:0"
+        if state == "Door":
+            state = "Door:1" if self.door_open else "Door:0"
         if state == "Alarm" and self.dialect == "grblhal":
             state = "Alarm:11"
         name, value = ("MPos", mm) if mask & 1 else ("WPos", single(mm - offset))

@@ -158,6 +158,19 @@ def test_a_hold_at_rest_is_left_by_the_next_move(homed):
     assert homed.rest().position == homed.emulator.true_steps() == 300
 
 
+def test_a_door_that_is_open(homed):
+    """An open input of many shields, or its noise. The controller hears no line meanwhile, and nothing is lost by it."""
+    homed.emulator.with_firmware(lambda firmware: setattr(firmware, "door_open", True))
+    while homed.rail.poll().alarm is None and homed.emulator.firmware.state != "Door":
+        pass
+    with pytest.raises(AlarmResponse, match="door input is open"):
+        homed.rail.start_move(300)
+    assert homed.rail.poll().position == 0
+    homed.emulator.with_firmware(lambda firmware: setattr(firmware, "door_open", False))
+    homed.rail.start_move(300)
+    assert homed.rest().position == homed.emulator.true_steps() == 300
+
+
 def test_a_hand_on_the_counter(homed):
     """Somebody else's program moved the rail, or a byte was lost in a way that nothing else shows."""
 
@@ -268,8 +281,9 @@ def test_a_controller_that_starts_twice(tmp_path, monkeypatch):
         ends_s = time.monotonic() + 20.0
         while "$I" not in emulator.firmware.lines:
             assert time.monotonic() < ends_s
-        emulator.with_firmware(lambda firmware: (firmware.out.clear(), firmware.power_on()))
-        emulator.faults.mute = False
+        with emulator.frozen():
+            emulator.faults.mute = False
+            emulator.with_firmware(lambda firmware: (firmware.out.clear(), firmware.power_on()))
         return talk.finish(pending, limit_s)
 
     monkeypatch.setattr(Conversation, "command", overtaken)
