@@ -33,6 +33,8 @@ FILTER_SHARE = 0.45
 """Of the sample rate: what the sensor's own filter lets through, at half its output rate, and a little less."""
 SURELY_OVER_S = 0.1
 """Where the end of the motion was only looked for, so much after it is left out of the fit: the motion may not be quite over."""
+END_OFF_S = 0.05
+"""And by so much it may be off, which shows in what the amplitude was then."""
 LONGEST_S = 4.0
 JUMP = 20.0
 """A pause in the samples this many times as long as usual is a gap."""
@@ -166,6 +168,9 @@ def ring_down(
         raise CalibrationRefused(f"the accelerometer's record: {error}") from error
     first = found.modes[0]
     um = to_um(first.frequency_hz)
+    guessed = any(ended_s is None for _, ended_s, _ in records)
+    decay_per_s = 2 * math.pi * first.frequency_hz * first.damping
+    off = math.expm1(decay_per_s * END_OFF_S) if guessed else 0.0
     amplitudes = []
     for move_um in sorted({swing.move_um for swing in found.swings}):
         alike = [swing for swing in found.swings if swing.move_um == move_um]
@@ -176,7 +181,7 @@ def ring_down(
             Amplitude(
                 move_um=move_um,
                 amplitude_um=float(values.mean()) * um,
-                error_um=max(claimed, scatter) * um,
+                error_um=math.hypot(max(claimed, scatter), off * float(values.mean())) * um,
             )
         )
     result = RingDown(

@@ -42,7 +42,7 @@ INCOHERENT, INCOHERENT_LEAST = 3.0, 0.1
 UNEXPLAINED = 0.25
 """Share of a track's variance above which it is no ringing that damped cosines describe."""
 SECOND_SHARE, SECOND_GAIN = 0.03, 0.3
-"""A second mode has at least this share of the first one's amplitude, and takes this share of what the first one left."""
+"""A second mode has at least this share of the first one's amplitude, and takes this share of what the first one left beyond noise."""
 CYCLES = 1.0
 """A frequency has gone through at least so many cycles within a track, or it is drift."""
 
@@ -327,7 +327,10 @@ def _with_second(tracks: Sequence[Track], first: Searched) -> Searched:
         tracks, [one, float(frequencies[at])], [float(first.dampings[0]), DAMPINGS[int(damping)]]
     )
     second = both.frequencies_hz[1] / both.frequencies_hz[0]
-    if first.chi2 - both.chi2 < SECOND_GAIN * first.chi2 or abs(second - 1) < 0.05 or both.dampings[1] > 0.5:
+    # Of what the noise does not account for: a mode may be plain in many noisy samples and yet explain little of them.
+    excess = max(0.0, first.chi2 - _freedom(tracks, 1))
+    gain = first.chi2 - both.chi2
+    if gain < SECOND_GAIN * excess or abs(second - 1) < 0.05 or both.dampings[1] > 0.5:
         return first
     return both if _share(tracks, both) >= SECOND_SHARE else first
 

@@ -132,7 +132,10 @@ def test_the_end_of_the_motion_is_looked_for() -> None:
     found, _, _ = ring_down([(record, None, 500.0)], objective="", measured="2026-01-01T00:00:00Z")
     assert found.frequency_hz == pytest.approx(FREQUENCY, abs=4 * found.frequency_error_hz)
     assert found.frequency_error_hz < 0.05
-    assert found.amplitudes[0].amplitude_um == pytest.approx(AMPLITUDE_UM, rel=0.3)
+    (swing,) = found.amplitudes
+    assert swing.amplitude_um == pytest.approx(AMPLITUDE_UM, rel=0.3)
+    assert swing.amplitude_um == pytest.approx(AMPLITUDE_UM, abs=3 * swing.error_um)
+    assert swing.error_um > 0.1 * AMPLITUDE_UM
 
 
 def test_several_moves_make_one_ring_down() -> None:

@@ -202,6 +202,18 @@ def test_a_second_mode_is_found_where_it_is_and_nowhere_else() -> None:
     assert len(fit(repeated(first)).modes) == 1
 
 
+def test_a_second_mode_is_found_in_many_samples_of_which_each_is_mostly_noise() -> None:
+    """As an accelerometer gives them: unseen, it would pull at the first one by more than the error claims."""
+    one, other = (12.0, 0.02, 1.0, 0.3), (32.4, 0.02, 0.7, 1.1)
+    found = fit(
+        [watched(one, other, rate_hz=400.0, noise=0.4, exposure_s=0.0)], pictures=False, sure_hz=180.0
+    )
+    assert [mode.frequency_hz for mode in found.modes] == pytest.approx([12.0, 32.4], abs=0.15)
+    for seed in range(4):
+        alone = watched(one, rate_hz=400.0, noise=0.4, exposure_s=0.0, seed=seed)
+        assert len(fit([alone], pictures=False, sure_hz=180.0).modes) == 1
+
+
 def test_frames_that_are_missing_do_no_harm() -> None:
     (mode,) = fit(repeated((12.0, 0.02, 1.0, 0.3), lost=0.3)).modes
     assert mode.frequency_hz == pytest.approx(12, abs=0.02)
