@@ -19,9 +19,9 @@ from tests.emulators.tmc2209 import Faults as ChipFaults
 
 QUICK = {25: 30_000.0, 24: 3000.0}
 GRBL = {
-    "grbl": Kit(QUICK, {"response_timeout_s": 0.3}),
-    "grbl with a supply of its own": Kit(QUICK, {"response_timeout_s": 0.3}, wire={"survives_unplug": True}),
-    "grblHAL": Kit(QUICK, {"response_timeout_s": 0.3}, {"dialect": "grblhal", "options": "VNMHSL2"}),
+    "grbl": Kit(QUICK, {"response_timeout_s": 1.0}),
+    "grbl with a supply of its own": Kit(QUICK, {"response_timeout_s": 1.0}, wire={"survives_unplug": True}),
+    "grblHAL": Kit(QUICK, {"response_timeout_s": 1.0}, {"dialect": "grblhal", "options": "VNMHSL2"}),
 }
 GRBL_LINES = {
     Line.GARBAGE: {"garbage": b"\xff\x00}{[MSG:"},
