@@ -88,6 +88,7 @@ async def measure(
     wish: SettleWish,
     *,
     in_use: Callable[[RingDown], Shaping | None] = lambda _record: None,
+    by: Callable[[Stand, SettleWish, float], Run] | None = None,
 ) -> Settled:
     """Measure a ring-down.
 
@@ -95,21 +96,23 @@ async def measure(
         stand: the rig, homed.
         wish: what to measure.
         in_use: the shape that moves will have once this is known; None: as now.
+        by: how it is watched, where not by bursts.
 
     Raises:
         CalibrationRefused: it cannot be had, or is not believed.
     """
-    if stand.bursts is None:
+    if by is None and stand.bursts is None:
         raise CalibrationRefused(
             f"the camera ({stand.rig.parts.camera.capabilities.name}) gives no bursts of small frames. An accelerometer on the "
-            "camera can stand in: rigd calibrate settle --accelerometer FILE.csv --move UM (docs/calibration.md)"
+            "camera can stand in: rigd calibrate settle --accelerometer FILE.csv --moves UM; or single pictures, each after a move "
+            "of its own, where it tells well when they are exposed: rigd calibrate settle --stills (docs/calibration.md)"
         )
     px_um = stand.still_px_um
     if px_um is None:
         raise CalibrationRefused(
             "how much of the subject a pixel sees is not known: give optics.magnification and optics.sensor_width_mm"
         )
-    run = _Run(stand, wish, px_um)
+    run = (by or Run)(stand, wish, px_um)
     shaped = stand.shaping
     if shaped is None:
         return await run.plain("")
@@ -123,8 +126,8 @@ async def measure(
 
 
 @dataclass(slots=True)
-class _Run:
-    """One measurement under way."""
+class Run:
+    """One measurement under way, by bursts."""
 
     stand: Stand
     wish: SettleWish
@@ -138,14 +141,7 @@ class _Run:
 
     async def plain(self, kind: str) -> Settled:
         """Watch, fit, keep."""
-        moves = self.wish.moves_um
-        self.stand.progress.expect(1 + len(moves) * self.wish.repeats)
-        fast, tracks = await self._first_look(), []
-        tracks.append(fast)
-        for repeat in range(self.wish.repeats):
-            for move_um in reversed(moves):
-                tracks.append(await self._watched(move_um, self.rate_hz))
-                self.stand.progress.step(f"move of {move_um:g} um, {repeat + 1} of {self.wish.repeats}")
+        moves, tracks = self.wish.moves_um, await self._watch_all()
         folder = self.stand.evidence("settle")
         keep_tracks(folder, tracks, um_per_unit=self.px_um * self.stand.look_px, shaping=kind)
         try:
@@ -186,6 +182,17 @@ class _Run:
         )
         return record, tuple(tracks)
 
+    async def _watch_all(self) -> list[Track]:
+        """Every move, as often as is wished."""
+        moves = self.wish.moves_um
+        self.stand.progress.expect(1 + len(moves) * self.wish.repeats)
+        tracks = [await self._first_look()]
+        for repeat in range(self.wish.repeats):
+            for move_um in reversed(moves):
+                tracks.append(await self._watched(move_um, self.rate_hz))
+                self.stand.progress.step(f"move of {move_um:g} um, {repeat + 1} of {self.wish.repeats}")
+        return tracks
+
     async def _first_look(self) -> Track:
         rates = self._rates()
         track = await self._watched(max(self.wish.moves_um), rates[0])
@@ -222,13 +229,18 @@ class _Run:
 
     async def _watched(self, move_um: float, rate_hz: float) -> Track:
         stand, wish = self.stand, self.wish
+        await self._before(move_um)
+        watched = await stand.watch(wish.position_um, rate_hz, self.watch_s, (self._seen * GOLDEN) % 1.0)
+        self._seen += 1
+        return self._tracked(watched, rate_hz)
+
+    async def _before(self, move_um: float) -> None:
+        """Stand where a move begins, at rest."""
+        stand, wish = self.stand, self.wish
         beyond_um = max(2 * stand.backlash_um, 5 * stand.microstep_um)
         start_um = wish.position_um - move_um if wish.upward else wish.position_um + move_um
         await stand.approach(start_um, upward=wish.upward, beyond_um=beyond_um)
         await stand.rest(self.rest_s)
-        watched = await stand.watch(wish.position_um, rate_hz, self.watch_s, (self._seen * GOLDEN) % 1.0)
-        self._seen += 1
-        return self._tracked(watched, rate_hz)
 
     def _tracked(self, watched: Watched, rate_hz: float) -> Track:
         """The image after the end of the motion, in px of the burst."""

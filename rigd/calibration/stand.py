@@ -47,8 +47,17 @@ class Watched:
 
     ended_s: float
     """When the motion ended, on the clock of the frames."""
-    frames: tuple[BurstFrame, ...]
+    frames: tuple[BurstFrame | Still, ...]
     move_um: float
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A picture and when it was exposed, on the clock of all evidence."""
+
+    start_s: float
+    end_s: float
+    image: Gray
 
 
 @dataclass(slots=True)
@@ -247,7 +256,12 @@ class Stand:
             rate_hz = self.bursts.burst_capabilities.rates_hz[0]
             frames = await self._camera.burst(LOOK_FRAMES, rate_hz, when_s, self.position_um)
             return mean_of([frame.image for frame in frames])
-        exposure = await self._camera.expose(when_s, self.position_um)
+        return (await self.still(when_s)).image
+
+    async def still(self, not_before_s: float) -> Still:
+        """A picture that is exposed from then on, and when it was. Raises as `look` does."""
+        self.check()
+        exposure = await self._camera.expose(not_before_s, self.position_um)
         data = await self._camera.fetch(exposure)
         look = await self.rig.controller.hands.store.run(self._decoder().look, data.payload, data.suffix)
         if look.image is None:
@@ -255,9 +269,8 @@ class Stand:
                 f"pictures of this camera ({data.suffix}) cannot be looked at: {look.damage or 'no decoder for them'}"
             )
         image = look.image.astype(np.float32)
-        return np.ascontiguousarray(
-            (image[..., 0] + 2 * image[..., 1] + image[..., 2]) / 4 if image.ndim == 3 else image
-        )
+        gray = (image[..., 0] + 2 * image[..., 1] + image[..., 2]) / 4 if image.ndim == 3 else image
+        return Still(exposure.start_s, exposure.end_s, np.ascontiguousarray(gray))
 
     def _decoder(self) -> Decoder:
         capabilities = self.rig.parts.camera.capabilities

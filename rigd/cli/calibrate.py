@@ -14,7 +14,7 @@ from typing import Any
 from drivers.base import DriverError
 from drivers.clock import Clock, SystemClock, VirtualClock
 from rigd.app import Refused, RigFault, open_rig
-from rigd.calibration import accelerometer, gauge, live, pages, settle, sweeps
+from rigd.calibration import accelerometer, gauge, live, pages, settle, stills, sweeps
 from rigd.calibration.records import (
     FOLDER,
     Calibration,
@@ -180,7 +180,8 @@ def _measures(options: argparse.Namespace, known: Calibration) -> dict[str, Meas
         )
         plan = stand.plan
         step_um = moves[0] if plan is None else plan.step_um
-        found = await settle.measure(stand, wish, in_use=settle.used_by(stand, known, step_um))
+        by = stills.StillRun if getattr(options, "stills", False) else None
+        found = await settle.measure(stand, wish, in_use=settle.used_by(stand, known, step_um), by=by)
         # The measurement that describes the unshaped rig comes last: what is asked without naming a shape is that one.
         return [found.record] if found.after is None else [found.after[0], found.record]
 

@@ -25,6 +25,7 @@ EXAMPLES = {
     "all": "  rigd calibrate all --config rig.yaml\n  rigd calibrate all --config config/simulated.yaml --virtual-time\n",
     "settle": (
         "  rigd calibrate settle --config rig.yaml --at 12000 --moves 50,100,500\n"
+        "  rigd calibrate settle --config rig.yaml --stills --moves 50,100,500\n"
         "  rigd calibrate settle --config rig.yaml --accelerometer ring.csv --moves 500\n"
     ),
     "backlash": "  rigd calibrate backlash --config rig.yaml --at 12000 --most 400\n",
@@ -73,6 +74,11 @@ def _settle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=_count, metavar="N", help="of each move (default: 3)")
     parser.add_argument(
         "--rates", type=_lengths, metavar="HZ,HZ", help="of the camera's bursts (default: all it has)"
+    )
+    parser.add_argument(
+        "--stills",
+        action="store_true",
+        help="by single pictures, each after a move of its own: for cameras without bursts",
     )
     parser.add_argument(
         "--accelerometer",

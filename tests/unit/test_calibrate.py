@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rigd.calibration.records import (
@@ -18,6 +19,7 @@ from rigd.calibration.records import (
     load,
 )
 from rigd.calibration.settle import lengths
+from rigd.calibration.stand import Stand, Still
 from rigd.cli.exits import Exit
 from rigd.cli.parser import run_command_line
 from rigd.config import load as load_config
@@ -152,6 +154,35 @@ def test_a_camera_without_bursts_is_refused_and_told_what_can_stand_in(bench) ->
     code, said = bench.run("settle", sets=("camera.burst_rates_hz=[]",))
     assert code == Exit.REFUSED
     assert "--accelerometer" in said["error"]
+    assert "--stills" in said["error"]
+
+
+@pytest.mark.parametrize("frequency", [9.0, 15.0, 22.0])
+def test_single_pictures_after_equal_moves_make_a_ring_down(bench, frequency: float) -> None:
+    """Of a sensor that runs freely at ten pictures a second: 22 Hz would be taken for 2 if the moments were its own."""
+    sets = ("camera.burst_rates_hz=[]", f"rail.ring_hz={frequency}", "camera.frame_period_s=0.1")
+    code, _ = bench.run("settle", "--stills", "--moves", "50,100", sets=sets)
+    assert code == Exit.DONE
+    record = bench.kept.ring_down(shaping="trapezoid")
+    assert record.frequency_hz == pytest.approx(frequency, abs=0.02)
+    assert record.damping == pytest.approx(0.03, abs=0.002)
+    assert [one.move_um for one in record.amplitudes] == [50, 100]
+
+
+def test_single_pictures_of_moments_that_are_not_told_are_no_ring_down(bench, monkeypatch) -> None:
+    """A camera whose lag changes by tens of milliseconds from picture to picture."""
+    random = np.random.default_rng(1)
+    still = Stand.still
+
+    async def late(self, not_before_s: float):
+        seen = await still(self, not_before_s)
+        off_s = float(random.uniform(0, 0.1))
+        return Still(seen.start_s - off_s, seen.end_s - off_s, seen.image)
+
+    monkeypatch.setattr(Stand, "still", late)
+    code, _ = bench.run("settle", "--stills", "--moves", "100", sets=("camera.burst_rates_hz=[]",))
+    assert code == Exit.REFUSED
+    assert bench.kept.ring_down() is None
 
 
 def test_where_nothing_is_to_be_seen_another_place_is_asked_for(bench) -> None:
