@@ -33,6 +33,10 @@ WORTH_UM = 10.0
 APART_SIGMAS = 6.0
 """Planes that are found by themselves are apart by this many of their own scatters."""
 MARGIN_STEPS = 4
+WORTH_READINGS = 20.0
+"""A way that is read on a ruler is so many times its error at least."""
+MOST_OFF = 40.0
+"""Beyond every mistake with gears and microsteps: then it is the units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,35 @@ def scale_of(near: Plane, far: Plane, known_um: float) -> tuple[float, float, fl
         )
     factor = known_um / counted_um
     return counted_um, factor, factor * math.hypot(near.error_um, far.error_um) / counted_um
+
+
+def read_off(known_um: float, counted_um: float, *, reading_um: float, measured: str) -> StepScale:
+    """The length of a step by a way read on a ruler beside the rail. Raises `CalibrationRefused` for one too short to tell.
+
+    Args:
+        known_um: the way as it was read.
+        counted_um: as the rail counted it.
+        reading_um: error of a reading, of which there is one at each end.
+        measured: when, for the record.
+    """
+    error_um = math.sqrt(2) * reading_um
+    if counted_um < WORTH_READINGS * error_um:
+        raise CalibrationRefused(
+            f"{counted_um:g} um tell nothing where each end is read to {reading_um:g} um: go {WORTH_READINGS * error_um:.0f} um or more"
+        )
+    factor = known_um / counted_um
+    if not 1 / MOST_OFF < factor < MOST_OFF:
+        raise CalibrationRefused(
+            f"{known_um:g} um read for {counted_um:g} um counted is {factor:.3g} times as much: are both in micrometres, "
+            "and screw pitch, gear and microsteps in the config right?"
+        )
+    return StepScale(
+        measured=measured,
+        factor=factor,
+        error=error_um / counted_um,
+        known_um=known_um,
+        counted_um=counted_um,
+    )
 
 
 async def measure(

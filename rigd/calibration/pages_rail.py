@@ -139,6 +139,7 @@ def step_scale(record: StepScale, folder: Path) -> Section:
             )
         )
     off = (record.factor - 1) * 100
+    what = "of a gauge" if record.evidence else "as read on a ruler"
     return Section(
         "Length of a step",
         (
@@ -146,7 +147,7 @@ def step_scale(record: StepScale, folder: Path) -> Section:
             Fact(f"{off:+.2f} %", "off"),
         ),
         (
-            f"Measured {record.measured}: {record.known_um:g} um of a gauge were {record.counted_um:.1f} um by count.",
+            f"Measured {record.measured}: {record.known_um:g} um {what} were {record.counted_um:.1f} um by count.",
         ),
         charts=tuple(charts),
     )

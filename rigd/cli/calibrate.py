@@ -69,6 +69,8 @@ def calibrate(options: argparse.Namespace) -> int:
         pass
     elif options.what == "settle" and options.accelerometer:
         records = [_accelerometer(options, config, clock)]
+    elif options.what == "scale" and options.counted is not None:
+        records = [_read_off(options, clock)]
     else:
         clock = clock_for(config, virtual=options.virtual_time)
         names = ALL if options.what == "all" else (options.what,)
@@ -256,6 +258,19 @@ def _range(options: argparse.Namespace, stand: Stand) -> tuple[float, float]:
 
 
 # ------------------------------------------------------------------------------------------------------- without opening it
+
+
+def _read_off(options: argparse.Namespace, clock: Clock) -> Record:
+    """The length of a step by a way that somebody has read on a ruler or a caliper beside the rail."""
+    try:
+        return gauge.read_off(
+            options.known,
+            options.counted,
+            reading_um=options.reading,
+            measured=clock.utc().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+    except CalibrationRefused as error:
+        raise Stopped(Exit.REFUSED, str(error)) from error
 
 
 def _accelerometer(options: argparse.Namespace, config: RigConfig, clock: Clock) -> Record:

@@ -17,7 +17,7 @@ WHATS = {
     "settle": "how the image swings after moves: frequency, damping, amplitudes",
     "backlash": "lost motion at a reversal, by camera",
     "homing": "how well home is found again, by camera and by count",
-    "scale": "length of a step, against a gauge of known height",
+    "scale": "length of a step, against a gauge of known height or a ruler",
     "pupil": "entrance pupil to focus, which is how much a step changes the size of the image",
     "report": "write the report of what is known, and move nothing",
 }
@@ -30,7 +30,8 @@ EXAMPLES = {
     ),
     "backlash": "  rigd calibrate backlash --config rig.yaml --at 12000 --most 400\n",
     "homing": "  rigd calibrate homing --config rig.yaml --homings 10\n",
-    "scale": "  rigd calibrate scale --config rig.yaml --known 1000 --near 11000 --far 12500\n",
+    "scale": "  rigd calibrate scale --config rig.yaml --known 1000 --near 11000 --far 12500\n"
+    "  rigd calibrate scale --config rig.yaml --counted 50000 --known 50200\n",
     "pupil": "  rigd calibrate pupil --config rig.yaml --step 100\n",
     "report": "  rigd calibrate report --config rig.yaml --open\n",
 }
@@ -113,7 +114,26 @@ def _homing(parser: argparse.ArgumentParser) -> None:
 
 def _scale(parser: argparse.ArgumentParser) -> None:
     _step(parser)
-    parser.add_argument("--known", type=_length, required=True, metavar="UM", help="height of the gauge")
+    parser.add_argument(
+        "--known",
+        type=_length,
+        required=True,
+        metavar="UM",
+        help="height of the gauge, or the way that was read",
+    )
+    parser.add_argument(
+        "--counted",
+        type=_length,
+        metavar="UM",
+        help="instead of looking: the way that the rail went by count, --known of it as read on a ruler or caliper; nothing is moved",
+    )
+    parser.add_argument(
+        "--reading",
+        type=_length,
+        default=100.0,
+        metavar="UM",
+        help="how well each end was read (default: 100, a ruler by eye; a caliper: 20)",
+    )
     parser.add_argument(
         "--near", type=_length, metavar="UM", help="rail position from which on it comes into focus"
     )

@@ -270,6 +270,25 @@ def test_the_length_of_a_step_is_measured_against_a_known_height(bench) -> None:
     assert found.factor == pytest.approx(1.02, abs=4 * found.error)
 
 
+def test_the_length_of_a_step_is_told_by_a_ruler(bench) -> None:
+    code, said = bench.run("scale", "--counted", "50000", "--known", "50200", virtual=False)
+    assert code == Exit.DONE
+    found = bench.kept.step_scale
+    assert found.factor == pytest.approx(1.004)
+    assert found.error == pytest.approx(0.0028, abs=1e-4)
+    assert "as read on a ruler" in Path(said["report"]).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("counted", "known", "words"), [("500", "520", "2828 um or more"), ("50000", "50", "in micrometres")]
+)
+def test_a_ruler_that_tells_nothing_is_refused(bench, counted: str, known: str, words: str) -> None:
+    code, said = bench.run("scale", "--counted", counted, "--known", known, virtual=False)
+    assert code == Exit.REFUSED
+    assert words in said["error"]
+    assert bench.kept.step_scale is None
+
+
 def test_planes_that_are_not_there_are_refused(bench) -> None:
     code, said = bench.run("scale", "--known", "1000")
     assert code == Exit.REFUSED
