@@ -208,7 +208,7 @@ def test_diffraction_and_the_lens_limit():
 def brute_focus(task: FocusTask) -> float:
     """The least time over sets of up to three photos: each aperture from a fine grid, but the last, which just completes the depth."""
     wanted, c = math.log(task.beta / task.alpha), task.blur_circle
-    steps = 150
+    steps = 500
     grid = [c * (task.widest / c) ** ((i + 1) / steps) for i in range(steps)]
     reach = {d: math.log((d + c) / (d - c)) for d in grid}
     best = math.inf
@@ -230,9 +230,7 @@ def test_the_fastest_set_by_focus_against_brute_force(overhead_s, depth_of_field
     found = fastest_by_focus(task)
     brute = brute_focus(task)
     assert found.seconds <= brute * 1.001
-    assert (
-        found.seconds >= brute * 0.90
-    )  # the grid of apertures is coarse: brute force is a little slow, never quick
+    assert found.seconds >= brute * 0.97
     low = [v * found.diameter / (found.diameter + 1) for v in found.sensor]
     high = [v * found.diameter / (found.diameter - 1) for v in found.sensor]
     assert low[0] <= task.alpha * (1 + 1e-9)
