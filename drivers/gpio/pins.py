@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from drivers.base import DriverError, DriverNotAvailable, NotOpen
+
+log = logging.getLogger(__name__)
 
 
 def pin_name(number: int) -> str:
@@ -42,6 +46,7 @@ class Output:
         if self._device is not None:
             return
         with named(self.name, "opening"):
+            choose_library(self.name)
             if self._pwm_hz is None:
                 self._device = gpiozero.OutputDevice(
                     self._number, active_high=self._active_high, initial_value=False
@@ -108,6 +113,7 @@ class Input:
             return
         kind = gpiozero.InputDevice if self._on_edge is None else gpiozero.DigitalInputDevice
         with named(self.name, "opening"):
+            choose_library(self.name)
             self._device = kind(self._number, pull_up=self._to_ground)
             if self._on_edge is not None:
                 # The pin's own event and not the device's: it carries the kernel's time of the edge.
@@ -154,6 +160,26 @@ def library(port: str) -> Any:
     except ImportError as error:
         raise DriverNotAvailable(port, "gpio", f"{error} ({INSTALL})") from error
     return gpiozero
+
+
+def choose_library(port: str) -> None:
+    """Let gpiozero choose the library below it, where it has not yet; which it passed over, and why, is logged.
+
+    Raises:
+        DriverError: none of them works here.
+    """
+    gpiozero = library(port)
+    if gpiozero.Device.pin_factory is not None:
+        return
+    with warnings.catch_warnings(record=True) as passed:
+        warnings.simplefilter("always", gpiozero.PinFactoryFallback)
+        try:
+            gpiozero.Device.ensure_pin_factory()
+        except gpiozero.BadPinFactory as error:
+            why = str(passed[0].message if passed else error).removeprefix("Falling back from ")
+            raise DriverError(port, f"there are no GPIO pins here that gpiozero can use ({why})") from error
+    for one in passed:
+        log.warning("gpiozero: %s", one.message)
 
 
 @contextlib.contextmanager

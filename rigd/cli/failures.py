@@ -25,7 +25,8 @@ class Stopped(Exception):
 def explained(run: Callable[[], int], *, json_wanted: bool = False) -> int:
     """Run a command; what it raises is said on standard error (and as JSON where that is wanted) and becomes an exit code."""
     try:
-        return run()
+        code = run()
+        sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -37,6 +38,8 @@ def explained(run: Callable[[], int], *, json_wanted: bool = False) -> int:
         if code is Exit.INTERNAL:
             log.exception("internal error")
         return _said(code, message, json_wanted)
+    else:
+        return code
 
 
 def _said(code: Exit, message: str, json_wanted: bool) -> Exit:

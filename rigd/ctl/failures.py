@@ -95,7 +95,8 @@ class Stopped(Exception):
 def explained(run: Callable[[], int], *, json_wanted: bool = False) -> int:
     """Run a command; what it raises is said on standard error (and as JSON where that is wanted) and becomes an exit code."""
     try:
-        return run()
+        code = run()
+        sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -108,6 +109,8 @@ def explained(run: Callable[[], int], *, json_wanted: bool = False) -> int:
         if failure.exit is Exit.INTERNAL and failure.code is None:
             log.exception("internal error")
         return _said(failure, json_wanted)
+    else:
+        return code
 
 
 def explain(error: Exception) -> Failure:
