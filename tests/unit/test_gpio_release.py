@@ -308,7 +308,7 @@ def test_a_machine_without_pins(monkeypatch):
     monkeypatch.setattr(Device, "_default_pin_factory", none)
     release = Release(ReleaseOptions(release_pin=FULL), Context(VirtualBench().clock))
     with pytest.raises(
-        DriverError, match="GPIO17: there are no GPIO pins here that gpiozero can use .Unable to load"
+        DriverError, match=r"GPIO17: there are no GPIO pins here that gpiozero can use .Unable to load"
     ):
         release.open()
     release.close()
