@@ -158,6 +158,7 @@ class Rig:
         """
         if self.state.mode is not Mode.IDLE:
             raise Refused(f"a session cannot be resumed while {self.state.mode}: {way_to_rest(self.state)}")
+        await self.controller.hands.left()  # the same one may just be being closed
         session = await self._store.run(reopen, path, self._clock)
         try:
             return await self._go_on(session)

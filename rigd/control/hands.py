@@ -275,6 +275,11 @@ class Hands:
                     await self._leave("suspended", effect.why)
         return ev.SessionClosed(effect.serial)
 
+    async def left(self) -> None:
+        """Wait until the session that is being left, if any, is closed: only then can it be opened again."""
+        async with self._leaving:
+            pass
+
     async def _leave(self, outcome: str, why: str) -> None:
         """Pictures under way decided on, light off, session closed, threads free: whatever the outcome."""
         pipeline, self.pipeline = self.pipeline, None

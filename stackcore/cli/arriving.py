@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackcore.cli.interrupts import Interrupts
-from stackcore.cli.words import say
+from stackcore.cli.words import say, say_at_once
 
 if TYPE_CHECKING:
     from stackcore.files import Pushed, Source
@@ -58,7 +58,7 @@ def _watching(options: argparse.Namespace, pushed: Pushed, interrupts: Interrupt
     def end() -> bool:
         watch.end()
         if watch.taken:
-            say("no more frames are taken; making the result. Again to give up")
+            say_at_once("no more frames are taken; making the result. Again to give up")
         return watch.taken > 0
 
     thread = threading.Thread(target=run, name="watch", daemon=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -14,6 +15,14 @@ def say(text: str) -> None:
     """One line on standard error; nothing when nobody reads it any more."""
     with contextlib.suppress(OSError):
         print(f"stackcore: {text}", file=sys.stderr, flush=True)
+
+
+def say_at_once(text: str) -> None:
+    """As `say`, from a signal handler: what it interrupted may be saying something itself, and no stream takes two at a time."""
+    with contextlib.suppress(OSError):
+        os.write(
+            sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, f"stackcore: {text}\n".encode()
+        )
 
 
 def duration_text(seconds: float) -> str:

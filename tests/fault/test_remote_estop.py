@@ -190,6 +190,7 @@ def test_it_needs_no_lease_and_is_heard_among_hundreds_of_requests(tmp_path):
             await flood.until(lambda: flood.link.connected)
         assert (await operator.refused("home", lease=token))["code"] == "not_possible"
         await operator.do("fault.clear", lease=token)
+        await rig.reached(Mode.UNHOMED)
         assert (await operator.run("home", lease=token))["status"] == "ok"
 
     # As in config/mosquitto: what the broker itself drops, no rig can hear.
