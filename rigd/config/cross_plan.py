@@ -281,6 +281,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     plan_within_limits,
 )
 ADVICE: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
+    some_frames_where_they_are,
     step_beside_microstep_error,
     overshoot_with_reserve,
 )

@@ -155,15 +155,6 @@ class Vibration:
     def _wait_alone(self, settle: Settle, shaping: Shaping, move_um: float) -> Wait:
         return self.wait(settle, self.swings(settle, shaping, move_um), move_um)
 
-    def slowest_decay_per_s(self, settle: Settle) -> float | None:
-        """Of all ways of ringing, at the confidence asked; None where nothing is known."""
-        known = self._usable(settle)
-        if known is None:
-            return None
-        sigmas = self._allowed(known, settle).sigmas
-        rings = [known.ring, *([known.second[0]] if known.second else [])]
-        return min(ring.decay_per_s(sigmas) for ring in rings)
-
     def sigmas(self, settle: Settle) -> float:
         """The standard deviations that the confidence asked for means."""
         return Allowed(self._exposure_s, 1.0, settle.confidence).sigmas

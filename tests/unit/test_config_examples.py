@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from rigd.config import (
     ConfigError,
@@ -255,3 +256,29 @@ def test_random_overrides_never_break_it(override):
     report = examine(SIMULATED, [override])
     assert (report.config is None) == bool(report.problems)
     format_problems(report.problems).encode()
+
+
+@pytest.mark.parametrize(
+    ("plan", "problems", "warnings"),
+    [
+        ("near_um: 1000, step_um: 50, frames: all", [], []),
+        ("near_um: 1000, step_um: 60, frames: all", ["plan.step_um"], []),
+        ("near_um: 1000, step_um: 50, frames: 3", [], []),
+        ("near_um: 1050, step_um: 100, frames: 2", [], ["plan.near_um", "plan.step_um"]),
+    ],
+)
+def test_a_plan_beside_the_photographs_of_a_replay(tmp_path, plan, problems, warnings):
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    for number in range(4):
+        Image.new("RGB", (16, 12)).save(photographs / f"{number}.jpg")
+    path = tmp_path / "rig.yaml"
+    path.write_text(
+        "rail: {driver: sim}\n"
+        "camera: {driver: replay, folder: photographs, first_um: 1000, step_um: 50}\n"
+        f"limits: {{max_um: 60000}}\nplan: {{{plan}}}\n"
+    )
+    report = examine(path)
+    assert [one.path for one in report.problems] == problems
+    if not problems:
+        assert [one.path for one in report.warnings] == warnings

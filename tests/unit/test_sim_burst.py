@@ -155,7 +155,7 @@ class _Plain:
     """A camera that a release can fire, and no more."""
 
     def expose_by(self, fire, position_um):
-        raise NotImplementedError
+        return None
 
 
 def test_a_release_hands_on_the_bursts_of_its_camera() -> None:
