@@ -24,9 +24,8 @@ table { border-collapse: collapse; width: 100% } td, th { text-align: left; padd
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap } th.number { text-align: right }
 .soft { color: var(--soft) } .good { color: var(--good) } .bad { color: var(--bad); font-weight: 600 } .skip { color: var(--skip) }
 .banner { border-left: 5px solid var(--good); background: #f3f8f4; padding: 10px 14px; margin: 16px 0 } .banner.bad { border-color: var(--bad); background: #fdf3f2; color: inherit; font-weight: 400 }
-.plots { display: flex; flex-wrap: wrap; gap: 10px } .plot { width: 460px; max-width: 100%; background: #fbfcfd; border: 1px solid var(--line) }
-.plot text { font: 11px system-ui, sans-serif; fill: var(--soft) } .plot .title { font-weight: 600; fill: var(--ink); font-size: 12px }
-.plot .axis { fill: none; stroke: var(--soft) } .plot .grid { stroke: #e9edf0 } .plot line.limit { stroke: var(--bad); stroke-dasharray: 5 4 } .plot text.limit { fill: var(--bad) }
+.plots { display: flex; flex-wrap: wrap; gap: 10px } .plots figure { width: 460px; max-width: 100%; margin: 0; background: #fbfcfd; border: 1px solid var(--line) }
+.plots figcaption { font-weight: 600; font-size: 12px; padding: 4px 8px 0 }
 """
 
 
@@ -195,7 +194,9 @@ def _detail(figure: Figure) -> str:
             drawn.append(plots.histogram(title, figure.samples, figure.unit))
         else:
             drawn.append(plots.in_order(title, figure.samples, figure.unit, figure.limit))
-    pictures = "\n".join(plots.svg(plot) for plot in drawn)
+    pictures = "\n".join(
+        f"<figure><figcaption>{escape(plot.title)}</figcaption>{plots.svg(plot)}</figure>" for plot in drawn
+    )
     return "\n".join(
         [
             f'<h3 id="{escape(figure.name)}">{escape(figure.name)}: {escape(value_text(figure.value, figure.unit))}</h3>',

@@ -35,6 +35,8 @@ class Axis:
     low: float | None = None
     """Where it begins; None: at the least value shown."""
     high: float | None = None
+    whole: bool = False
+    """Only whole numbers are written at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Series:
     """In the legend; empty: not there."""
     x: Sequence[float]
     y: Sequence[float]
-    kind: Literal["line", "points", "both"] = "line"
+    kind: Literal["line", "points", "both", "bars"] = "line"
+    """`bars` stand on 0."""
     errors: Sequence[float] | None = None
     """Half the length of each point's error bar, along y."""
     colour: int | None = None
@@ -101,7 +104,8 @@ class _Scale:
         return self._place(self.low) - slack <= self._place(value) <= self._place(self.high) + slack
 
     def ticks(self) -> list[float]:
-        return _log_ticks(self.low, self.high) if self.axis.log else _even_ticks(self.low, self.high)
+        found = _log_ticks(self.low, self.high) if self.axis.log else _even_ticks(self.low, self.high)
+        return [tick for tick in found if tick == round(tick)] if self.axis.whole else found
 
     def _place(self, value: float) -> float:
         return math.log10(value) if self.axis.log else value
@@ -147,6 +151,8 @@ def svg(chart: Chart, width: int = WIDTH, height: int = HEIGHT) -> str:
 def _heights(chart: Chart) -> Iterator[float]:
     for one in chart.series:
         yield from one.y
+        if one.kind == "bars":
+            yield 0.0
         if one.errors is not None:
             for value, error in zip(one.y, one.errors, strict=True):
                 yield from (value - error, value + error)
@@ -259,7 +265,10 @@ def _colour(series: Series, number: int) -> str:
 
 def _drawn(series: Series, colour: str, x: _Scale, y: _Scale) -> Iterator[str]:
     if series.errors is not None:
+        yield from _error_bars(series, colour, x, y)
+    if series.kind == "bars":
         yield from _bars(series, colour, x, y)
+        return
     if series.kind != "points":
         dashes = ' stroke-dasharray="7 4"' if series.dashed else ""
         path = " ".join(_path(run) for run in _runs(series, x, y))
@@ -274,6 +283,16 @@ def _drawn(series: Series, colour: str, x: _Scale, y: _Scale) -> Iterator[str]:
 
 
 def _bars(series: Series, colour: str, x: _Scale, y: _Scale) -> Iterator[str]:
+    width = max(1.0, (x.end_px - x.start_px) / max(1, len(series.x)) - 2)
+    for run in _runs(series, x, y, whole=False):
+        for px, py in run:
+            top, bottom = min(py, y(0.0)), max(py, y(0.0))
+            yield (
+                f'<rect x="{px - width / 2:.1f}" y="{top:.1f}" width="{width:.1f}" height="{bottom - top:.1f}" fill="{colour}"/>'
+            )
+
+
+def _error_bars(series: Series, colour: str, x: _Scale, y: _Scale) -> Iterator[str]:
     assert series.errors is not None
     for at, value, error in zip(series.x, series.y, series.errors, strict=True):
         if not (x.covers(at) and y.shows(value) and math.isfinite(error)):

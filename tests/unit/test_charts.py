@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from rigd import charts
 from rigd.charts import HEIGHT, LEFT, RIGHT, WIDTH, Axis, Chart, Mark, Series, svg, tick_text
 from rigd.reports import Fact, Section, Table, page
 
@@ -157,3 +158,32 @@ def test_a_page_is_whole_escaped_and_needs_nothing_else() -> None:
         assert words in parser.text
     assert "src=" not in text
     assert text.count("http") == 1  # the name of SVG's namespace
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 10, [0, 2, 4, 6, 8, 10]),
+        (-0.31, 0.29, [-0.3, -0.2, -0.1, 0, 0.1, 0.2]),
+        (1e-7, 9e-7, [2e-7, 4e-7, 6e-7, 8e-7]),
+        (990, 1010, [990, 995, 1000, 1005, 1010]),
+    ],
+)
+def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
+    assert charts._even_ticks(low, high) == pytest.approx(expected)
+
+
+def test_an_axis_of_counts_has_whole_numbers_only() -> None:
+    series = Series("", [1, 2, 3], [5, 6, 7], "points")
+    words = {element.text for element in drawn(chart(series, x=Axis("x", whole=True))).iter() if element.text}
+    assert {"1", "2", "3"} <= words
+    assert "1.5" not in words
+
+
+def test_bars_stand_on_zero() -> None:
+    root = drawn(chart(Series("", [1, 2, 3], [2, 0, -1], "bars"), y=Axis("y", low=-2, high=2)))
+    first, second, third = [element for element in root.iter() if element.tag.endswith("rect")]
+    floor = float(first.get("y")) + float(first.get("height"))
+    assert float(second.get("height")) == 0
+    assert float(third.get("y")) == pytest.approx(floor, abs=0.2)
+    assert float(first.get("height")) == pytest.approx(2 * float(third.get("height")), abs=0.2)
