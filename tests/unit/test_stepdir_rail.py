@@ -277,12 +277,13 @@ class TestOpening:
                 line.open()
         assert not line.is_open
 
-    def test_without_the_library_it_says_so(self, monkeypatch, bench):
-        with on_mock_pins(bench.clock) as (rail, _, _):
-            monkeypatch.setitem(sys.modules, "lgpio", None)
+    def test_without_the_library_it_says_so(self, bench):
+        # what is patched is undone before the stand-in goes, or the undoing would bring it back for every later test
+        with on_mock_pins(bench.clock) as (rail, _, _), pytest.MonkeyPatch.context() as patch:
+            patch.setitem(sys.modules, "lgpio", None)
             with pytest.raises(DriverNotAvailable, match="install lgpio"):
                 rail.open()
-            monkeypatch.setitem(sys.modules, "lgpio", types.ModuleType("lgpio"))
+            patch.setitem(sys.modules, "lgpio", types.ModuleType("lgpio"))
             with pytest.raises(DriverNotAvailable, match=r"0\.2 or later"):
                 rail.open()
 
