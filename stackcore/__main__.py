@@ -17,6 +17,9 @@ def main() -> int:
         return run_command_line(sys.argv[1:])
     except KeyboardInterrupt:  # before there was anything to interrupt
         return 130
+    finally:
+        # Nor is there anything to be had from looking through them once more at the end: another sixth.
+        gc.freeze()
 
 
 if __name__ == "__main__":
