@@ -77,14 +77,30 @@ class Room:
 class Turn:
     """One frame's turn: its own pyramid, from half size on, and its merging, from coarse to fine."""
 
-    def __init__(self, room: Room, frame: AlignedFrame, ordinal: int, bands: Bands) -> None:
-        """`ordinal`: how many frames came before."""
+    def __init__(
+        self,
+        room: Room,
+        frame: AlignedFrame,
+        ordinal: int,
+        bands: Bands,
+        wanted: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            room: that it is merged into.
+            frame: the frame.
+            ordinal: how many frames came before.
+            bands: the threads.
+            wanted: blocks of the finest level that are wanted at all; by default all of them.
+        """
         self._room = room
         self._levels = room.levels
         self._planes = room.planes
         self._bands = bands
         self._frame = frame
         self._ordinal = ordinal
+        self._wanted = wanted
         self._channels = frame.channels
         pixels: Any = np.ascontiguousarray(frame.pixels)
         self._raw: Pixels = pixels.reshape(pixels.shape[0], -1)
@@ -102,6 +118,8 @@ class Turn:
             self._take_level(1, calls)
         if self._ordinal < FIRST_FRAMES or len(self._levels) == 1:
             calls[:] = 1
+        if self._wanted is not None:
+            calls *= self._wanted
         self._take_finest(calls)
 
     def _reduce(self) -> None:

@@ -33,6 +33,15 @@ def reduced_matrix(matrix: Matrix, factor: float) -> Matrix:
     return reduced
 
 
+def in_cells(pixels: Pixels, cell: int) -> Pixels:
+    """Means of `cell` x `cell` px; what is left at the right and below is left out, unless there is nothing else. Same type."""
+    if cell == 1:
+        return pixels
+    rows, columns = (max(1, length // cell) for length in pixels.shape[:2])
+    whole = pixels[: cell * rows, : cell * columns]
+    return as_pixels(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA))
+
+
 def as_pixels(picture: Any) -> Pixels:
     """What OpenCV gave back, as what it is."""
     return cast("Pixels", picture)
@@ -51,17 +60,25 @@ class AlignedFrame:
         pixels: (H, W, 3) RGB or (H, W), uint8 or uint16, as the camera gave it. Read only.
         matrix: from pixels of the reference to pixels of this frame.
         gain: (3,) float32 for RGB; for gray only the first counts. Pixels times gain are as bright as the reference.
+        cell: more than 1 where `pixels` are only means of `cell` x `cell` px: for methods that asked for no more.
+        size: height and width of the frame, px, where `pixels` are such means. The matrix is always between whole pixels.
     """
 
     index: int
     pixels: Pixels
     matrix: Matrix = field(default_factory=IDENTITY.copy)
     gain: npt.NDArray[np.float32] = field(default_factory=_unity)
+    cell: int = 1
+    size: tuple[int, int] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width, px."""
-        return self.pixels.shape[0], self.pixels.shape[1]
+        return self.size or (self.pixels.shape[0], self.pixels.shape[1])
+
+    def in_cells(self, cell: int) -> Pixels:
+        """Means of `cell` x `cell` px: `pixels` themselves where they are those already."""
+        return self.pixels if self.cell == cell else in_cells(self.pixels, cell)
 
     @property
     def channels(self) -> int:

@@ -60,6 +60,16 @@ def decode_jpeg(data: bytes, *, reduce: int = 1, memory: Memory = _fresh) -> npt
     return pixels.reshape((rows, columns) if gray else (rows, columns, channels))
 
 
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    """Height and width of a JPEG, px. Raises `ValueError` when it is not a JPEG, is cut short or its head is damaged."""
+    _check_jpeg_is_whole(data)
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError as error:
+        raise ValueError(f"damaged JPEG: {error}") from error
+    return height, width
+
+
 def decode(data: bytes, suffix: str) -> Pixels:
     """Decode a JPEG, PNG or TIFF.
 

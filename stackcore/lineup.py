@@ -13,7 +13,7 @@ import numpy as np
 
 from stackcore.aligned import IDENTITY, AlignedFrame, Pixels
 from stackcore.alignment import Alignment, BadAlignment, Placed
-from stackcore.files import Frame, Metadata, Source, StackError, Unreadable, ahead
+from stackcore.files import Cells, Frame, Metadata, Source, StackError, Unreadable, ahead
 from stackcore.outcome import FrameReport, FuseOptions
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class Cancelled(Exception):
 class Measure(Protocol):
     """Finds how frames lie on the first, one after the other."""
 
-    def add(self, pixels: Pixels, index: int) -> Registration:
-        """The next frame."""
+    def add(self, pixels: Pixels, index: int, cell: int = 1) -> Registration:
+        """The next frame; its pixels are means of `cell` x `cell` px."""
 
 
 class Lineup:
@@ -70,8 +70,15 @@ class Lineup:
         self._misfits: list[str] = []
         self._noted: set[str] = set()
 
-    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[AlignedFrame]:
+    def frames(
+        self, start: int = 0, stop: int | None = None, cells: Cells | None = None
+    ) -> Iterator[AlignedFrame]:
         """The usable frames from index `start` to before `stop`, in order.
+
+        Args:
+            start: of the first.
+            stop: of the first that does not come by any more; None: they come to the end.
+            cells: how small they may be, for who looks at no more of them; by default they come whole.
 
         Raises:
             StackError: most frames do not fit the first, or a frame is not what it was in the pass before.
@@ -79,7 +86,7 @@ class Lineup:
         """
         decoders = min(AHEAD, self._options.threads)
         part = _part(self.source, start, stop)
-        with ahead(part, threads=decoders, depth=decoders) as decoded:
+        with ahead(part, threads=decoders, depth=decoders, cells=cells) as decoded:
             while True:
                 if self._cancelled():
                     raise Cancelled
@@ -125,13 +132,13 @@ class Lineup:
         if report is None:
             report = self._first_seen(item)
             self._report(report)
-        elif report.used and (item.pixels.shape != self.shape or item.pixels.dtype != self.dtype):
+        elif report.used and (item.shape != self.shape or item.pixels.dtype != self.dtype):
             raise StackError(f"{item.name} changed while it was read; leave the frames alone until the end")
         if not report.used:
             return None
         assert report.matrix is not None
         assert report.gain is not None
-        return AlignedFrame(item.index, item.pixels, report.matrix, report.gain)
+        return AlignedFrame(item.index, item.pixels, report.matrix, report.gain, item.cell, item.size)
 
     def _first_seen(self, frame: Frame) -> FrameReport:
         if not self.shape:
@@ -157,7 +164,7 @@ class Lineup:
                 self.source.notices.append(f"{frame.name}: {note}; not said again of other frames")
 
     def _set_reference(self, frame: Frame) -> None:
-        self.shape = frame.pixels.shape
+        self.shape = frame.shape
         self.dtype = frame.pixels.dtype
         alignment = self._options.alignment
         if alignment is not None and (alignment.height, alignment.width) != self.shape[:2]:
@@ -168,7 +175,7 @@ class Lineup:
 
     def _misfit(self, frame: Frame) -> str:
         """Why a frame does not fit the first, or nothing."""
-        shape, dtype = frame.pixels.shape, frame.pixels.dtype
+        shape, dtype = frame.shape, frame.pixels.dtype
         if shape[:2] != self.shape[:2]:
             return f"{shape[1]} x {shape[0]} px, the stack has {self.shape[1]} x {self.shape[0]}"
         if len(shape) != len(self.shape):
@@ -195,7 +202,7 @@ class Lineup:
         if self._measure is None:
             self._measure = _make_measure(self._options)
         try:
-            found = self._measure.add(frame.pixels, frame.index)
+            found = self._measure.add(frame.pixels, frame.index, cell=frame.cell)
         except ValueError as error:  # of its size, which is that of the whole stack
             raise StackError(f"{frame.name}: {error}; fuse the stack without aligning it") from error
         if not found.found and self._options.align:
@@ -230,7 +237,7 @@ class Brightness:
         self._evener = Evener()
         self._started = False
 
-    def add(self, pixels: Pixels, index: int) -> Registration:
+    def add(self, pixels: Pixels, index: int, cell: int = 1) -> Registration:  # noqa: ARG002
         """The next frame."""
         from stackcore.registration import Registration  # noqa: PLC0415
         from stackcore.registration.reduced import reduce  # noqa: PLC0415

@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from stackcore.files import Source, StackError
+from stackcore.files import Cells, Source, StackError
 from stackcore.lineup import Cancelled, Lineup
 from stackcore.memory import give_back
 from stackcore.methods import Fused, Method, Setting
-from stackcore.methods.registry import make
+from stackcore.methods.registry import class_of, make
 from stackcore.outcome import FrameReport, FuseOptions, Progress, Result, Timings
 
 if TYPE_CHECKING:
@@ -147,7 +147,8 @@ class Fusion:
             for pass_number in (0, 1):
                 if pass_number and (method is None or method.passes == 1):
                     break
-                for frame in self.lineup.frames(start, stop):
+                cells = self._first_look() if pass_number == 0 else None
+                for frame in self.lineup.frames(start, stop, cells):
                     if method is None:
                         method = self.make_method(self._expected(start, stop))
                     before = time.monotonic()
@@ -168,6 +169,11 @@ class Fusion:
             if method is not None:
                 method.close()
                 give_back()
+
+    def _first_look(self) -> Cells | None:
+        """How small frames may come by first: a preview wants them whole."""
+        first_look = class_of(self.options.method).first_look
+        return first_look if self._show is None else None
 
     def make_method(self, expected: int | None) -> Method:
         """The method for frames as they come from the line-up."""

@@ -5,7 +5,7 @@ Libraries for TIFF and camera RAW are loaded when such a file is read: a stack o
 
 from stackcore.files.ahead import Ahead, ahead
 from stackcore.files.errors import FrameError, StackError, Unreadable, WriteError
-from stackcore.files.frame import Frame, Kind, Metadata, Pixels
+from stackcore.files.frame import Cells, Frame, Kind, Metadata, Pixels
 from stackcore.files.opening import open_source, pictures_in
 from stackcore.files.pushed import Pushed
 from stackcore.files.read import FORMAT_OF_SUFFIX, decode_frame, read_frame
@@ -19,6 +19,7 @@ __all__ = [
     "OUTPUT_SUFFIXES",
     "Ahead",
     "Arrays",
+    "Cells",
     "Files",
     "Frame",
     "FrameError",

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from stackcore.files.errors import Unreadable
-from stackcore.files.frame import Frame
+from stackcore.files.frame import Cells, Frame
 from stackcore.files.memory import Pool
 from stackcore.files.source import Entry, Source, interrupt, load
 
@@ -21,8 +21,10 @@ _Outcome = Frame | Unreadable | Exception
 class Ahead(Iterator[Frame | Unreadable]):
     """What `ahead` returns. Use it in `with`, or close it; dropping it ends its threads too, at some later time."""
 
-    def __init__(self, source: Source, threads: int, depth: int, prepare: Prepare | None) -> None:
-        self._shared = _Shared(source, depth, prepare)
+    def __init__(
+        self, source: Source, threads: int, depth: int, prepare: Prepare | None, cells: Cells | None
+    ) -> None:
+        self._shared = _Shared(source, depth, prepare, cells)
         self._threads = [
             threading.Thread(target=_work, args=(self._shared,), name=f"decode-{number}", daemon=True)
             for number in range(min(threads, depth))
@@ -56,7 +58,14 @@ class Ahead(Iterator[Frame | Unreadable]):
             thread.join()
 
 
-def ahead(source: Source, *, threads: int = 1, depth: int = 2, prepare: Prepare | None = None) -> Ahead:
+def ahead(
+    source: Source,
+    *,
+    threads: int = 1,
+    depth: int = 2,
+    prepare: Prepare | None = None,
+    cells: Cells | None = None,
+) -> Ahead:
     """Read and decode a source ahead, files' bytes included.
 
     Args:
@@ -64,6 +73,7 @@ def ahead(source: Source, *, threads: int = 1, depth: int = 2, prepare: Prepare 
         threads: how many decode at once.
         depth: at most so many frames are decoded or being decoded and not taken yet.
         prepare: run on each frame in its thread; what it returns is put into `Frame.prepared`.
+        cells: how small the frames may be; by default they come whole.
 
     Returns:
         The frames in order, an `Unreadable` in the place of each that cannot be read. An error of `prepare` or of the source comes
@@ -74,14 +84,15 @@ def ahead(source: Source, *, threads: int = 1, depth: int = 2, prepare: Prepare 
     """
     if threads < 1 or depth < 1:
         raise ValueError(f"threads and depth must be at least 1, not {threads} and {depth}")
-    return Ahead(source, threads, depth, prepare)
+    return Ahead(source, threads, depth, prepare, cells)
 
 
 class _Shared:
     """What the threads and the taker share. Tickets are given with the entries, so that frames are taken in their order."""
 
-    def __init__(self, source: Source, depth: int, prepare: Prepare | None) -> None:
+    def __init__(self, source: Source, depth: int, prepare: Prepare | None, cells: Cells | None) -> None:
         self._source = source
+        self._cells = cells
         self._entries: Iterator[Entry] | None = None
         self._prepare = prepare
         self._pool = Pool()
@@ -160,7 +171,7 @@ class _Shared:
         return next(self._entries, None)
 
     def _read(self, entry: Entry) -> Frame | Unreadable:
-        frame = load(entry, self._pool.take)
+        frame = load(entry, self._pool.take, self._cells)
         if self._prepare is None or isinstance(frame, Unreadable):
             return frame
         return replace(frame, prepared=self._prepare(frame))

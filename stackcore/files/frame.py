@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from stackcore.aligned import in_cells
 from stackcore.files import exif
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """(H, W, 3) RGB or (H, W), as decoded and as the sensor lay: never rotated by the EXIF orientation."""
+
+Cells = Callable[[int, int], int]
+"""For frames of this height and width, px: the side of the blocks whose means are all that is wanted of them. 1, 2, 4 or 8."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Frame:
         notes: what was dropped in reading, for the user.
         position_um: of the rail, where a session knows it.
         prepared: what the `prepare` of `ahead` made of it.
+        cell: more than 1 where `pixels` are only means of `cell` x `cell` px, which is quicker to decode.
+        size: height and width of the whole picture, px, where `pixels` are such means.
     """
 
     index: int
@@ -86,3 +93,20 @@ class Frame:
     notes: tuple[str, ...] = ()
     position_um: float | None = None
     prepared: Any = None
+    cell: int = 1
+    size: tuple[int, int] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole picture: (H, W, 3) or (H, W)."""
+        return (*(self.size or self.pixels.shape[:2]), *self.pixels.shape[2:])
+
+    def in_cells(self, cells: Cells) -> Frame:
+        """The frame made as small as that; itself where it is so already."""
+        if self.cell > 1:
+            return self
+        cell = cells(*self.pixels.shape[:2])
+        if cell == 1:
+            return self
+        height, width = self.pixels.shape[:2]
+        return replace(self, pixels=in_cells(self.pixels, cell), cell=cell, size=(height, width))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path, PurePath
+
+import numpy as np
 
 from stackcore.files import jpeg, png, raw, tiff
 from stackcore.files.errors import FrameError
-from stackcore.files.frame import Frame, Metadata, Pixels
-from stackcore.imageio import Memory, decode_jpeg
+from stackcore.files.frame import Cells, Frame, Metadata, Pixels
+from stackcore.imageio import Memory, decode_jpeg, jpeg_size
 
 JPEG, PNG, TIFF, RAW = "JPEG", "PNG", "TIFF", "camera RAW"
 FORMAT_OF_SUFFIX = {
@@ -49,6 +52,7 @@ def decode_frame(
     index: int = 0,
     balance: raw.Balance | None = None,
     memory: Memory | None = None,
+    cells: Cells | None = None,
 ) -> Frame:
     """Decode a file's bytes.
 
@@ -58,15 +62,20 @@ def decode_frame(
         index: its place in the stack.
         balance: for camera RAW, see `stackcore.files.raw.decode`.
         memory: where a JPEG's pixels go, see `stackcore.imageio.decode_jpeg`.
+        cells: how small the frame may be; JPEGs are decoded to that at once, in half the time. By default it comes whole.
 
     Raises:
         FrameError: as `read_frame`.
     """
     kind = format_of(name, data[:8])
-    pixels, metadata, notes = _decode(kind, data, name, balance, memory)
-    if pixels.size == 0:
+    if kind == JPEG:
+        frame = _decode_jpeg(data, name, index, memory, cells)
+    else:
+        pixels, metadata, notes = _decode(kind, data, name, balance)
+        frame = Frame(index, PurePath(name).name, pixels, metadata, notes)
+    if frame.pixels.size == 0:
         raise FrameError(name, "a picture without pixels; export it again")
-    return Frame(index, PurePath(name).name, pixels, metadata, notes)
+    return frame if cells is None else frame.in_cells(cells)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -105,9 +114,7 @@ def is_odd(mode: int) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _decode(
-    kind: str | None, data: bytes, name: str, balance: raw.Balance | None, memory: Memory | None
-) -> _Decoded:
+def _decode(kind: str | None, data: bytes, name: str, balance: raw.Balance | None) -> _Decoded:
     if not data:
         raise FrameError(name, EMPTY)
     if kind == PNG:
@@ -116,10 +123,20 @@ def _decode(
         return tiff.decode(data, name)
     if kind == RAW:
         return raw.decode(data, name, balance)
-    if kind != JPEG:
-        raise FrameError(name, NO_PICTURE)
+    raise FrameError(name, NO_PICTURE)
+
+
+def _decode_jpeg(data: bytes, name: str, index: int, memory: Memory | None, cells: Cells | None) -> Frame:
+    where = {} if memory is None else {"memory": memory}
     try:
-        pixels = decode_jpeg(data) if memory is None else decode_jpeg(data, memory=memory)
-        return pixels, jpeg.metadata(data), ()
+        height, width = jpeg_size(data)
+        cell = 1 if cells is None else cells(height, width)
+        pixels = decode_jpeg(data, reduce=cell, **where)
     except ValueError as error:
         raise FrameError(name, f"{error}; copy the file again, or leave it out") from error
+    found = Frame(index, PurePath(name).name, pixels, jpeg.metadata(data))
+    if cell == 1:
+        return found
+    # Means over the last row or column alone, where the size is odd, are left out as of every other format.
+    whole = np.ascontiguousarray(pixels[: max(1, height // cell), : max(1, width // cell)])
+    return replace(found, pixels=whole, cell=cell, size=(height, width))

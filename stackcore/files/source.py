@@ -10,7 +10,7 @@ from typing import Protocol
 
 from stackcore.files import raw, survey
 from stackcore.files.errors import FrameError, StackError, Unreadable
-from stackcore.files.frame import Frame, Metadata, Pixels
+from stackcore.files.frame import Cells, Frame, Metadata, Pixels
 from stackcore.files.read import decode_frame, read_bytes
 from stackcore.imageio import Memory
 
@@ -69,15 +69,16 @@ class Source(Protocol):
         """The frames from `start` to before `stop`, with their indices."""
 
 
-def load(entry: Entry, memory: Memory | None = None) -> Frame | Unreadable:
-    """Read and decode, JPEGs into `memory`. What is wrong with the file is the answer, not an exception."""
+def load(entry: Entry, memory: Memory | None = None, cells: Cells | None = None) -> Frame | Unreadable:
+    """Read and decode, JPEGs into `memory`, made small where `cells` says so. What is wrong with the file is the answer, not an exception."""
     if entry.problem:
         return Unreadable(entry.name, entry.index, entry.problem)
     try:
         if entry.pixels is not None:
             frame = Frame(entry.index, entry.name, entry.pixels, Metadata())
+            frame = frame if cells is None else frame.in_cells(cells)
         else:
-            frame = _decoded(entry, memory)
+            frame = _decoded(entry, memory, cells)
     except FrameError as error:
         return Unreadable(entry.name, entry.index, error.reason)
     return replace(frame, name=entry.name, position_um=entry.position_um)
@@ -90,13 +91,13 @@ def interrupt(source: object) -> None:
         wake()
 
 
-def _decoded(entry: Entry, memory: Memory | None) -> Frame:
+def _decoded(entry: Entry, memory: Memory | None, cells: Cells | None) -> Frame:
     data = entry.data
     if data is None:
         assert entry.path is not None
         data = read_bytes(entry.path)
     name = entry.name if entry.path is None else entry.path.name
-    return decode_frame(data, name, index=entry.index, balance=entry.balance, memory=memory)
+    return decode_frame(data, name, index=entry.index, balance=entry.balance, memory=memory, cells=cells)
 
 
 class BaseSource(ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +54,8 @@ class Method(Protocol):
 
     passes: int
     """How often the whole stack has to come by, in the same order: 1 (as it arrives) or 2."""
+    first_look: Callable[[int, int], int] | None
+    """For frames of this height and width: the side of the blocks whose means are enough for its first pass. None: it wants all pixels."""
 
     def add(self, frame: AlignedFrame, pass_number: int = 0) -> None:
         """Take the next frame of a pass (0 or 1)."""

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.aligned import AlignedFrame, Pixels, as_pixels, reduced_matrix
+from stackcore.aligned import AlignedFrame, Pixels, as_pixels
 from stackcore.methods import Setting
 from stackcore.methods._blend_kernel import blend, divide
-from stackcore.methods._focus_levels import cell_px, in_cells
+from stackcore.methods._focus_levels import cell_px
 from stackcore.methods._rows import Bands
 from stackcore.methods._sharpest import Sharpest
 
@@ -26,8 +26,12 @@ PLACES = 16
 
 MAX_FRAMES = 65_536 // PLACES - 1
 
-BREADTHS = (0.26, 0.4, 0.8, 1.6)
-"""Standard deviations, in frames, of the weights: of clear detail first, of none last. The least one lets no place without a frame."""
+BREADTHS = (0.0, 0.3, 0.8, 1.6)
+"""Standard deviations, in frames, of the weights: of clear detail first, of none last."""
+
+NARROW = 0.26
+"""Weights narrower than this are no Gaussian, which would leave next to nothing between two frames, but 1 for the nearest frame, with a
+border that is just soft: the mean of two has less grain and less detail than either."""
 
 CLEARNESS = (0.86, 0.6, 0.34)
 """A cell whose peak stands less clear of noise than each of these takes one breadth more."""
@@ -35,11 +39,15 @@ CLEARNESS = (0.86, 0.6, 0.34)
 ALIKE = 0.4
 """Standard deviation of blur, in cells, over the frames that are blended where nothing is clear."""
 
-NOISY = (0.6, 1.2)
-"""Noise of a cell, in 255ths of white, from which more frames are blended where nothing is clear, and from which as many as may be."""
+NOISY = (1.0, 1.3)
+"""Noise of a cell, in 255ths of white, from which more frames are blended where nothing is clear, and from which as many as may be.
+Below, the picture keeps the grain of a frame, as one expects of it."""
 
 REACH = 2.2
 """Weights end at so many standard deviations. With 2.5 more of every frame has to be resampled, for nothing to be seen."""
+
+_MOST_GAIN = np.float32(15)
+"""A frame that is darker than that by comparison shows nothing."""
 
 _TILE = 64
 _WHOLE = 248
@@ -49,7 +57,14 @@ _WHOLE = 248
 class Blend:
     """Weighted sums of one stack: 7 bytes a colour pixel, 13 with 16 bits."""
 
-    def __init__(self, setting: Setting, bands: Bands, sharpest: Sharpest, blur: float | None = None) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        bands: Bands,
+        sharpest: Sharpest,
+        blur: float | None = None,
+        unwanted: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
         """Reserve the sums.
 
         Args:
@@ -57,6 +72,7 @@ class Blend:
             bands: the threads.
             sharpest: depth.
             blur: radius of the blur disc in cells, for a distance of one frame, if known.
+            unwanted: cells that may come out as anything.
         """
         self._setting = setting
         self._bands = bands
@@ -75,14 +91,17 @@ class Blend:
             breadth += sharpest.clearness < np.float32(limit)
         self._breadth = breadth
         self._weights = _weights(breadths(blur, sharpest.noise))
-        self._tiles = _Tiles(setting, sharpest.place, breadth, self._reach())
+        reach = self._reach()[breadth]
+        if unwanted is not None:
+            reach[unwanted] = -1
+        self._tiles = _Tiles(setting, sharpest.place, reach)
 
     def add(self, frame: AlignedFrame, place: int) -> None:
         """Add a frame, the `place`-th of the stack."""
         if self._picture is None:
             # Where no frame counts, as beyond the border of all but the first, the first one shows something.
             self._picture = frame.pixels.copy()
-        gain = np.rint(frame.gain[: self._channels] * 4096).astype(np.int64)
+        gain = np.rint(np.minimum(frame.gain[: self._channels], _MOST_GAIN) * 4096).astype(np.int64)
         numbers = np.concatenate([gain, [frame.full_scale, place * PLACES]]).astype(np.int64)
         lines = frame.pixels.reshape(frame.shape[0], -1).view()
         lines.flags.writeable = False
@@ -136,41 +155,6 @@ class Blend:
         return np.asarray([(np.flatnonzero(row)[-1] + 1) / 16 for row in self._weights], np.float32)
 
 
-class View:
-    """Each cell as one given frame shows it."""
-
-    def __init__(self, place: npt.NDArray[np.int16], setting: Setting) -> None:
-        """`place` is the frame of each cell, -1 where none is wanted."""
-        self._place = place
-        shape = place.shape if setting.channels == 1 else (*place.shape, 3)
-        self.picture = np.zeros(shape, np.dtype(setting.dtype))
-        rows = [place[first : first + _TILE] for first in range(0, place.shape[0], _TILE)]
-        self._wanted = [set(np.unique(part[part >= 0]).tolist()) for part in rows]
-
-    def wants(self, place: int) -> bool:
-        """Whether any cell is wanted from this frame."""
-        return any(place in wanted for wanted in self._wanted)
-
-    def add(self, small: Pixels, place: int) -> None:
-        """Take what is wanted of a frame in cells, resampled and evened."""
-        for number, wanted in enumerate(self._wanted):
-            if place in wanted:
-                rows = slice(number * _TILE, (number + 1) * _TILE)
-                mask = self._place[rows] == place
-                self.picture[rows][mask] = small[rows][mask]
-
-
-def small_view(frame: AlignedFrame, cell: int) -> Pixels:
-    """A frame in cells, resampled and evened."""
-    small = in_cells(frame.pixels, cell)
-    if frame.moved:
-        size = (small.shape[1], small.shape[0])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        matrix = reduced_matrix(frame.matrix, cell)
-        small = as_pixels(cv2.warpAffine(small, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE))
-    return evened(small, frame)
-
-
 def evened(picture: Pixels, frame: AlignedFrame) -> Pixels:
     """A picture made of a frame's pixels, as bright as the reference."""
     if (frame.gain[: frame.channels] == 1).all():
@@ -187,21 +171,24 @@ def breadths(blur: float | None, noise: float) -> tuple[float, ...]:
         blur: radius of the blur disc in cells, for a distance of one frame, if known: no more frames are blended than look alike.
         noise: standard deviation of a cell, in 255ths of white: where there is none, more frames would only cost sharpness.
     """
-    least, quiet, most = BREADTHS[0], BREADTHS[1], BREADTHS[-1]
+    quiet, most = BREADTHS[1], BREADTHS[-1]
     low, high = NOISY
     limit = quiet + (most - quiet) * min(max((noise - low) / (high - low), 0), 1)
     if blur is not None:
         limit = min(limit, ALIKE / blur)
-    return tuple(min(breadth, max(least, limit)) for breadth in BREADTHS)
+    return tuple(min(breadth, limit) for breadth in BREADTHS)
 
 
 def _weights(breadths: tuple[float, ...]) -> npt.NDArray[np.uint16]:
-    """(breadths, distances in 16ths of a frame): Gaussians, each normalised so that the weights of a pixel add up to `_WHOLE`."""
-    longest = int(16 * 3 * max(breadths)) + 1
+    """(breadths, distances in 16ths of a frame), each normalised so that the weights of a pixel add up to `_WHOLE`."""
+    longest = int(16 * 3 * max(NARROW, *breadths)) + 1
     distance = np.arange(longest) / 16
     table = np.zeros((len(breadths), longest), np.uint16)
     for row, breadth in enumerate(breadths):
-        weight = np.exp(-0.5 * (distance / breadth) ** 2) * (distance <= REACH * breadth)
+        if breadth < NARROW:
+            weight = np.clip((0.5 - distance) * 8 + 0.5, 0, 1)
+        else:
+            weight = np.exp(-0.5 * (distance / breadth) ** 2) * (distance <= REACH * breadth)
         every = np.arange(-longest // 16, longest // 16 + 1) * 16
         sums = [weight[np.abs(every + phase)[np.abs(every + phase) < longest]].sum() for phase in range(16)]
         table[row] = np.floor(weight / max(sums) * _WHOLE)
@@ -224,9 +211,7 @@ class _Tiles:
 
     _BITS = 64
 
-    def __init__(
-        self, setting: Setting, place: Floats, breadth: npt.NDArray[np.uint8], reach: Floats
-    ) -> None:
+    def __init__(self, setting: Setting, place: Floats, reach: Floats) -> None:
         self._cell = cell_px(setting.height, setting.width)
         self._side = side = _TILE // self._cell
         rows = range(0, place.shape[0], side)
@@ -236,7 +221,7 @@ class _Tiles:
         self._bits = np.empty((len(rows), len(columns)), np.uint64)
         for bits, row in zip(self._bits, rows, strict=True):
             strip = slice(row, row + side)
-            counted = self._counted(place[strip], reach[breadth[strip]])
+            counted = self._counted(place[strip], reach[strip])
             bits[:] = np.bitwise_or.reduceat(np.bitwise_or.reduce(counted, axis=0), np.asarray(columns))
         self._tiles = [[self._tile(setting, place.shape, r, c) for c in columns] for r in rows]
 

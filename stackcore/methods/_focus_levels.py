@@ -79,7 +79,7 @@ class FocusLevels:
         if frame.moved:
             self.common = _both(self.common, _shown(frame))
         scale = self.cell / 2
-        picture = in_cells(frame.pixels, self.cell)
+        picture = frame.in_cells(self.cell)
         pictures = []
         brighter = float(frame.gain[: frame.channels].mean())
         for number, level in enumerate(self.levels):
@@ -179,13 +179,6 @@ class FocusLevels:
 def cell_px(height: int, width: int) -> int:
     """Side of a cell: 2 px, or 1 where the picture is small."""
     return 1 if height * width <= SMALL_PX else 2
-
-
-def in_cells(pixels: Pixels, cell: int) -> Pixels:
-    """Means of `cell` x `cell` px; an odd last row or column is left out, unless it is the only one. Same type."""
-    if cell == 1:
-        return pixels
-    return _resized(pixels, (max(1, pixels.shape[0] // 2), max(1, pixels.shape[1] // 2)))
 
 
 def _shown(frame: AlignedFrame) -> tuple[float, float, float, float]:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.aligned import AlignedFrame, Pixels, as_pixels, reduced_matrix
-from stackcore.methods._blend import evened
+from stackcore.methods._copies import Copies
 from stackcore.methods._rows import Bands
 from stackcore.methods._sharpest import Sharpest
 from stackcore.methods._veil import as_rgb8, lain_over, surroundings
 
 Floats = npt.NDArray[np.float32]
-
-MAX_PX = 100_000
-"""Of a copy: 0.3 MB."""
-
-MAX_FRAMES = 40
-"""Of longer stacks every second, fourth ... copy is kept."""
 
 DOUBT = 0.1
 """Correlations that differ by less tell nothing. On rendered scenes with texture they differ by 0.1 to 0.8."""
@@ -34,34 +25,11 @@ _FEWEST = 50
 
 
 class NearSide:
-    """Keeps small copies of the frames of one stack, 12 MB at most."""
+    """Looks at the copies of one stack."""
 
-    def __init__(self, bands: Bands) -> None:
+    def __init__(self, bands: Bands, copies: Copies) -> None:
         self._bands = bands
-        self._copies: list[Pixels] = []
-        self._every = 1
-        self._frames = 0
-
-    def add(self, frame: AlignedFrame, pictures: Sequence[Pixels]) -> None:
-        """Keep a copy; `pictures` are those of the frame in cells and smaller, not resampled."""
-        place = self._frames
-        self._frames += 1
-        if place % self._every:
-            return
-        copy = next((p for p in pictures if p.shape[0] * p.shape[1] <= MAX_PX), pictures[-1])
-        if copy.dtype != np.uint8:
-            copy = np.right_shift(copy, 4 if frame.pixels.dtype == np.uint8 else 8).astype(np.uint8)
-        if frame.moved:
-            size = (copy.shape[1], copy.shape[0])
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            matrix = reduced_matrix(frame.matrix, frame.shape[1] / size[0])
-            copy = np.asarray(
-                cv2.warpAffine(copy, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-            )
-        self._copies.append(evened(copy, frame))
-        if len(self._copies) > MAX_FRAMES:
-            self._copies = self._copies[::2]
-            self._every *= 2
+        self._copies = copies
 
     def first_is_near(self, sharpest: Sharpest, px_per_frame: float) -> bool | None:
         """Whether the stack begins at the near end; None where nothing tells.
@@ -72,28 +40,25 @@ class NearSide:
         """
         if len(self._copies) < 3:
             return None
-        height, width = self._copies[0].shape[:2]
+        height, width = self._copies.shape
         place = cv2.resize(sharpest.place, (width, height), interpolation=cv2.INTER_NEAREST)
-        stack = as_pixels(np.stack(self._copies))
         rate = px_per_frame * width / sharpest.place.shape[1]
-        last = np.float32(self._frames - 1)
+        last = np.float32(self._copies.frames - 1)
         fine = cv2.resize(sharpest.fine.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-        ahead = self._covered(stack, place, rate, fine, reverse=False)
-        back = self._covered(stack, last - place, rate, fine, reverse=True)
+        ahead = self._covered(place, rate, fine, reverse=False)
+        back = self._covered(last - place, rate, fine, reverse=True)
         if ahead - back > DOUBT:
             return True
         return False if back - ahead > SURPRISE else None
 
-    def _covered(
-        self, stack: Pixels, place: Floats, rate: float, fine: npt.NDArray[np.uint8], *, reverse: bool
-    ) -> float:
+    def _covered(self, place: Floats, rate: float, fine: npt.NDArray[np.uint8], *, reverse: bool) -> float:
         """How well the light that farther things would have got from nearer ones explains them: a correlation.
 
         A farther thing takes on light of a nearer one beside it, in the frame in which itself is sharp; the frame in which the
         nearer one is sharp shows what it is without. A nearer thing never takes on anything of what is behind it.
         """
-        around = surroundings(place, rate, self._frames)
-        taken = self._taken(stack, place, reverse=reverse)
+        around = surroundings(place, rate, self._copies.frames)
+        taken = self._taken(place, reverse=reverse)
         cells, cover, light = lain_over(as_rgb8(taken), around, rate, self._bands)
         # At the very edge depths are wrong by the width of the focus window, and say the opposite.
         wanted = (around.view >= 0).astype(np.uint8)
@@ -103,16 +68,13 @@ class NearSide:
         keep = clear & (cover > np.float32(0.05)) & (fine.reshape(-1)[cells] > 0)
         if keep.sum() < _FEWEST:
             return 0.0
-        seen = self._taken(stack, np.where(wanted, around.view, place).astype(np.float32), reverse=reverse)
+        seen = self._taken(np.where(wanted, around.view, place).astype(np.float32), reverse=reverse)
         difference = cv2.blur(taken.astype(np.float32) - seen, (3, 3)).reshape(-1, 3)[cells[keep]]
         expected = light[keep] - cover[keep, None] * seen.reshape(-1, 3)[cells[keep]]
         norm = float(np.sqrt(np.square(expected).sum() * np.square(difference).sum()))
         return float((expected * difference).sum()) / norm if norm > 0 else 0.0
 
-    def _taken(self, stack: Pixels, place: Floats, *, reverse: bool) -> npt.NDArray[np.uint8]:
+    def _taken(self, place: Floats, *, reverse: bool) -> npt.NDArray[np.uint8]:
         """(h, w, 3): each pixel from the copy nearest to its place."""
-        number = (self._frames - 1 - place if reverse else place) / self._every
-        number = np.clip(np.rint(number), 0, len(stack) - 1).astype(np.intp)
-        rows, columns = np.indices(number.shape)
-        values = stack[number, rows, columns]
+        values = self._copies.taken(np.float32(self._copies.frames - 1) - place if reverse else place)
         return np.asarray(np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values, np.uint8)

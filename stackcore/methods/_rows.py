@@ -89,10 +89,11 @@ def check(setting: Setting) -> None:
         raise ValueError(f"at least 1 thread is needed, not {setting.threads}")
 
 
-def check_frame(setting: Setting, frame: AlignedFrame) -> None:
-    """Raise `ValueError` when `frame` is not as `setting` says."""
+def check_frame(setting: Setting, frame: AlignedFrame, cell: int = 1) -> None:
+    """Raise `ValueError` when `frame` is not as `setting` says, or is smaller than means of `cell` x `cell` px."""
     shape = (setting.height, setting.width) if setting.channels == 1 else (setting.height, setting.width, 3)
-    if frame.pixels.shape != shape or frame.pixels.dtype != np.dtype(setting.dtype):
+    fits = (*frame.shape, *frame.pixels.shape[2:]) == shape and frame.cell in {1, cell}
+    if not fits or frame.pixels.dtype != np.dtype(setting.dtype):
         wanted = " x ".join(map(str, shape))
         given = " x ".join(map(str, frame.pixels.shape))
         raise ValueError(

@@ -22,6 +22,7 @@ class TwoLooks(ABC):
     """
 
     passes = 2
+    first_look = None
 
     def __init__(self, setting: Setting, *, colours: bool, cell_px: int, memory_mb: int) -> None:
         """Start the threads.

@@ -19,8 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.aligned import Pixels
-from stackcore.methods._focus_levels import in_cells
+from stackcore.aligned import Pixels, in_cells
 from stackcore.methods._rows import Bands
 from stackcore.methods._veil_kernel import correct, spread, veil
 

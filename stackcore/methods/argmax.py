@@ -29,6 +29,7 @@ class Argmax:
     """
 
     passes = 1
+    first_look = None
 
     def __init__(self, setting: Setting, *, measure: str = "sml", radius: int = DEFAULT_RADIUS) -> None:
         """Reserve the state and start the threads.

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stackcore._pyramid_levels import TILE_ROWS, Level
+from stackcore._pyramid_levels import BLOCK, TILE_ROWS, Level
 from stackcore._pyramid_turn import Room, Turn
 from stackcore.aligned import AlignedFrame, Pixels
 from stackcore.methods import Fused, Setting
@@ -38,6 +38,7 @@ class Pyramid:
     """
 
     passes = 1
+    first_look = None
 
     def __init__(self, setting: Setting, *, levels: int = 6, coring: float = 0.5) -> None:
         """Reserve the state and start the threads.
@@ -62,6 +63,12 @@ class Pyramid:
         self._last: int | None = None
         self._frames = 0
         self._bands = Bands(setting.threads)
+        self._wanted: npt.NDArray[np.bool_] | None = None
+
+    def want_only(self, places: npt.NDArray[np.bool_]) -> None:
+        """Leave detail out where nobody will look; before the first frame. `places` is (H, W)."""
+        rows, columns = (np.arange(0, n, BLOCK) for n in places.shape)
+        self._wanted = np.logical_or.reduceat(np.logical_or.reduceat(places, rows, axis=0), columns, axis=1)
 
     def add(self, frame: AlignedFrame, pass_number: int = 0) -> None:  # noqa: ARG002
         """Take the next frame.
@@ -72,7 +79,7 @@ class Pyramid:
         check_frame(self._setting, frame)
         if self._last is not None and frame.index <= self._last:
             raise ValueError(f"frame {frame.index} comes after frame {self._last}")
-        Turn(self._room, frame, self._frames, self._bands).take()
+        Turn(self._room, frame, self._frames, self._bands, self._wanted).take()
         self._last = frame.index
         self._frames += 1
 

@@ -17,13 +17,17 @@ from stackcore.aligned import AlignedFrame, Pixels
 from stackcore.depth import DepthMap, smooth_depth
 from stackcore.memory import give_back
 from stackcore.methods import Fused, Setting
-from stackcore.methods._blend import MAX_FRAMES, Blend, View, small_view
+from stackcore.methods._blend import MAX_FRAMES, Blend
 from stackcore.methods._blur_rate import BlurRate
+from stackcore.methods._copies import Copies
+from stackcore.methods._doubt import doubt, enlarged_doubt, mix
 from stackcore.methods._focus_levels import RADIUS, FocusLevels, cell_px
 from stackcore.methods._near_side import NearSide
 from stackcore.methods._rows import Bands, check, check_frame
 from stackcore.methods._sharpest import Sharpest, eased, enlarged, sharpest
 from stackcore.methods._veil import GAP, Surroundings, surroundings, unveil
+from stackcore.methods._view import View
+from stackcore.methods.pyramid import Pyramid
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,6 +40,9 @@ EDGE = RADIUS + 1
 USUAL_BLUR = 0.6
 """Cells for a frame, of stacks whose steps are about the depth of field."""
 
+_WHOLLY = 255
+"""Of doubt."""
+
 CERTAIN = 0.6
 """Cells less clear than this are holes in the depth map: there the energy is below 7.5 times that of noise."""
 
@@ -44,6 +51,7 @@ class Unveil:
     """Fuses one stack by depth and takes occlusion into account; see `stackcore.methods.Method`."""
 
     passes = 2
+    first_look = staticmethod(cell_px)
 
     def __init__(self, setting: Setting, *, unveil: bool = True, near: str = "auto") -> None:
         """Reserve the state: about 5 bytes a pixel for the first pass; the second takes some 15.
@@ -65,7 +73,7 @@ class Unveil:
         self._levels: FocusLevels | None = FocusLevels(setting, self._bands)
         self._unveil = unveil
         self._rate = BlurRate()
-        self._side = NearSide(self._bands)
+        self._copies = Copies()
         self._indices: list[int] = []
         self._second = 0
         self._plan: _Plan | None = None
@@ -80,7 +88,7 @@ class Unveil:
         Raises:
             ValueError: when it does not fit the setting, comes out of order, or differs from the first pass.
         """
-        check_frame(self._setting, frame)
+        check_frame(self._setting, frame, 1 if pass_number else cell_px(*frame.shape))
         if pass_number == 0:
             if self._levels is None or (self._indices and frame.index <= self._indices[-1]):
                 raise ValueError(f"frame {frame.index} comes out of order")
@@ -89,8 +97,7 @@ class Unveil:
             self._indices.append(frame.index)
             pictures = self._levels.add(frame)
             self._rate.add(frame, pictures[0])
-            if self._near == "auto":
-                self._side.add(frame, pictures)
+            self._copies.add(frame, pictures)
             return
         if self._second >= len(self._indices) or frame.index != self._indices[self._second]:
             raise ValueError(f"frame {frame.index} comes by for the second time in another order than before")
@@ -113,16 +120,18 @@ class Unveil:
             raise ValueError(
                 f"{self._second} of {len(self._indices)} frames came by twice; the picture needs all of them"
             )
-        plan, self._plan = self._plan, None
-        found = plan.sharpest
-        picture = plan.picture()
-        del plan
+        found = self._plan.sharpest
+        picture = self._plan.picture()
+        self._plan.close()
+        self._plan = None
         return Fused(picture, self._depth(found) if self._setting.depth else None)
 
     def close(self) -> None:
         """End the threads, free the state; safe to call again."""
         self._bands.close()
         self._levels = None
+        if self._plan is not None:
+            self._plan.close()
         self._plan = None
 
     def _planned(self) -> _Plan:
@@ -134,8 +143,9 @@ class Unveil:
         if self._near != "auto":
             self.near_first = self._near == "first"
         elif blur is not None:
-            self.near_first = self._side.first_is_near(found, blur)
-        self._rate, self._side = BlurRate(), NearSide(self._bands)
+            self.near_first = NearSide(self._bands, self._copies).first_is_near(found, blur)
+        doubtful = doubt(found, self._copies)
+        self._rate, self._copies = BlurRate(), Copies()
         give_back()
         return _Plan(
             self._setting,
@@ -144,6 +154,7 @@ class Unveil:
             blur=blur,
             near_first=self.near_first if self._unveil else None,
             frames=len(self._indices),
+            doubtful=doubtful,
         )
 
     def _depth(self, found: Sharpest) -> DepthMap:
@@ -193,6 +204,7 @@ class _Plan:
         blur: float | None,
         near_first: bool | None,
         frames: int,
+        doubtful: npt.NDArray[np.uint8] | None,
     ) -> None:
         """Look ahead.
 
@@ -203,9 +215,16 @@ class _Plan:
             blur: radius of the blur disc in cells, for a distance of one frame; None where nothing shows it.
             near_first: whether the first frame is near; None where nothing tells. Without both nothing is unveiled.
             frames: of the stack.
+            doubtful: where a pyramid is to take the place of the blend, see `stackcore.methods._doubt.doubt`; None where nowhere.
         """
         self.sharpest = sharpest
-        self._cell = cell_px(setting.height, setting.width)
+        self._doubtful = doubtful
+        self._pyramid: Pyramid | None = None
+        unknown = np.zeros(sharpest.place.shape[:2], np.uint8)
+        if doubtful is not None:
+            self._pyramid = Pyramid(setting)
+            self._pyramid.want_only(enlarged_doubt(doubtful, (setting.height, setting.width)) > 0)
+            unknown = enlarged_doubt(doubtful, sharpest.place.shape)
         self._bands = bands
         self._around: Surroundings | None = None
         self._blur = blur
@@ -213,27 +232,39 @@ class _Plan:
             last = np.float32(frames - 1)
             away = _thinned(sharpest.place if near_first else last - sharpest.place)
             self._around = surroundings(away, blur, frames)
+            self._around.view[unknown > 0] = -1
             view = self._around.view
             if not near_first:
                 view = np.where(view >= 0, frames - 1 - view, -1).astype(np.int16)
-            self._view = View(view, setting)
+            self._view = View(view, setting, bands)
             sharpest = replace(sharpest, place=away if near_first else last - away)
         gentle = eased(sharpest.place, sharpest.clearness)
         if self._around is not None:
             # What is to be unveiled is taken where it is sharp, and nowhere between.
             gentle = np.where(self._around.view >= 0, sharpest.place, gentle)
-        self._blend = Blend(setting, bands, replace(sharpest, place=gentle), blur)
+        self._blend = Blend(setting, bands, replace(sharpest, place=gentle), blur, unknown == _WHOLLY)
 
     def add(self, frame: AlignedFrame, place: int) -> None:
         self._blend.add(frame, place)
-        if self._around is not None and self._view.wants(place):
-            self._view.add(small_view(frame, self._cell), place)
+        if self._pyramid is not None:
+            self._pyramid.add(frame)
+        if self._around is not None:
+            self._view.add(frame, place)
 
     def picture(self) -> Pixels:
         picture = self._blend.picture()
+        if self._pyramid is not None and self._doubtful is not None:
+            other = self._pyramid.finish().picture
+            mix(picture, other, enlarged_doubt(self._doubtful, picture.shape[:2]), self._bands)
+            del other
         if self._around is not None and self._blur is not None:
             unveil(picture, self._around, self._view.picture, self._blur, self._bands)
         return picture
+
+    def close(self) -> None:
+        """End the threads; safe to call again."""
+        if self._pyramid is not None:
+            self._pyramid.close()
 
 
 def _thinned(place: Floats) -> Floats:

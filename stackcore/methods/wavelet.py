@@ -93,6 +93,7 @@ class Wavelet:
     """
 
     passes = 2
+    first_look = None
 
     def __init__(self, setting: Setting, *, levels: int = DEFAULT_LEVELS) -> None:
         """Reserve the state of the first pass and start the threads.

@@ -35,6 +35,7 @@ class Weighted:
     """
 
     passes = 1
+    first_look = None
 
     def __init__(
         self, setting: Setting, *, gamma: float = 4.0, measure: str = "sml", radius: int = DEFAULT_RADIUS

@@ -30,7 +30,7 @@ class Planes:
         reduced: of it.
         coarse: luma of the reduced frame's cells.
         middle: luma of its blocks.
-        fine: the frame itself.
+        fine: the frame itself, as large as it came.
         small: (h, w) float32: the values of `coarse`.
     """
 
@@ -42,14 +42,18 @@ class Planes:
     small: npt.NDArray[np.float32]
 
     @classmethod
-    def of(cls, pixels: Pixels) -> Planes:
+    def of(cls, pixels: Pixels, cell: int = 1) -> Planes:
         """Of (H, W, 3) RGB or (H, W), uint8 or uint16.
+
+        Args:
+            pixels: the frame, or means of `cell` x `cell` px of it.
+            cell: how large they are.
 
         Raises:
             ValueError: for anything else, and for pictures that are too small to be registered.
         """
         values, channels = rows_of(pixels)
-        reduced = reduce(pixels)
+        reduced = reduce(pixels, cell)
         cells = reduced.cells
         if min(cells.shape[:2]) < 2:
             raise ValueError(
@@ -58,11 +62,11 @@ class Planes:
         small = np.ascontiguousarray((cells[..., 0] + 2 * cells[..., 1] + cells[..., 2]) * np.float32(0.25))
         unit = 255 / int(np.iinfo(pixels.dtype).max)
         return cls(
-            (pixels.shape[0], pixels.shape[1]),
+            (pixels.shape[0] * cell, pixels.shape[1] * cell),
             reduced,
             Plane(small, 1, 1.0, reduced.factor * CELL),
             Plane(reduced.luma, 1, 1.0, reduced.factor),
-            Plane(values, channels, unit, 1),
+            Plane(values, channels, unit, cell),
             small,
         )
 

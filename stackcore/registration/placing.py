@@ -53,7 +53,7 @@ class Anchor:
         motion: 3 x 3, from the reference to it.
         coarse: tiles that cover it.
         middle: tiles where it has detail, from the reduced frame.
-        fine: the same at full size.
+        fine: the same as large as the frame came.
         small: its coarse luma, for the search when all else fails.
         structure: see `Planes.structure`.
     """
@@ -75,7 +75,8 @@ class Anchor:
         """
         megapixels = planes.shape[0] * planes.shape[1] / 1e6
         size = 32 if megapixels < 2 else 48
-        fine = choose(planes.reduced, tiles or 100, size)
+        scale = planes.fine.scale
+        fine = choose(planes.reduced, tiles or 100, size * scale) // scale
         many = choose(planes.reduced, tiles or (100 if megapixels < 2 else 150), size)
         factor = planes.middle.scale
         middle = np.rint((many + (size - factor) / 2) / factor - (SMALL_TILE - 1) / 2).astype(np.int64)
@@ -233,7 +234,7 @@ def _finely(
             break
         motion = about_centre(estimate.step, planes.shape) @ motion
         best = _Found(motion, estimate)
-        if estimate.corner_px < CONVERGED:
+        if estimate.corner_px < CONVERGED * planes.fine.scale:
             break
     return best
 

@@ -56,7 +56,7 @@ def factor_of(shape: tuple[int, ...]) -> int:
     return max(1, -(-max(shape[:2]) // LONG_SIDE))
 
 
-def reduce(pixels: Pixels) -> Reduced:
+def reduce(pixels: Pixels, cell: int = 1) -> Reduced:
     """Make a frame small.
 
     Of large blocks only a third of the rows are read, those in their middle: noise does not count at this size, and memory is what
@@ -64,6 +64,7 @@ def reduce(pixels: Pixels) -> Reduced:
 
     Args:
         pixels: (H, W, 3) or (H, W), uint8 or uint16.
+        cell: of how many pixels of the frame, along a side, each of these is the mean.
 
     Raises:
         ValueError: for anything else.
@@ -77,4 +78,4 @@ def reduce(pixels: Pixels) -> Reduced:
     rows = max(1, factor // 3) if factor > 2 else factor
     white = int(np.iinfo(pixels.dtype).max)
     reducer(pixels.dtype)(values, channels, factor, rows, white, DETAIL_CELL, luma, cells, detail)
-    return Reduced(factor, luma, cells, detail)
+    return Reduced(factor * cell, luma, cells, detail)

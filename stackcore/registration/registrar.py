@@ -79,24 +79,25 @@ class Registrar:
             raise ValueError(f"frame {index} cannot be the reference: {registration.reason}")
         return registration
 
-    def add(self, pixels: Pixels, index: int) -> Registration:
+    def add(self, pixels: Pixels, index: int, cell: int = 1) -> Registration:
         """Register the next frame.
 
         Args:
             pixels: (H, W, 3) RGB or (H, W), uint8 or uint16.
             index: its place in the stack; frames equally far apart are expected to differ in zoom by equal steps of 1 / zoom.
+            cell: of how many pixels of the frame, along a side, each of these is the mean; the same for the whole stack.
 
         Raises:
             ValueError: when it is no picture, has another size than the first, or the index of the frame before.
         """
-        size = (pixels.shape[0], pixels.shape[1])
+        size = (pixels.shape[0] * cell, pixels.shape[1] * cell)
         if self._shape is not None and size != self._shape:
             raise ValueError(
                 f"a stack of {self._shape[0]} x {self._shape[1]} px got a frame of {size[0]} x {size[1]} px"
             )
         if self._anchors and self._anchors[-1].index == index:
             raise ValueError(f"frame {index} came twice")
-        planes = Planes.of(pixels)
+        planes = Planes.of(pixels, cell)
         self._shape = size
         unusable = planes.unusable()
         if unusable:

@@ -9,6 +9,7 @@ import numpy as np
 
 from stackcore.aligned import AlignedFrame
 from stackcore.methods._blur_rate import BlurRate
+from stackcore.methods._copies import Copies
 from stackcore.methods._focus_levels import FocusLevels
 from stackcore.methods._near_side import NearSide
 from stackcore.methods._rows import Bands
@@ -60,13 +61,13 @@ def bright_disc(
 def first_pass(frames: list[AlignedFrame]) -> tuple[Sharpest, float | None, NearSide]:
     """Depth, blur rate, and the copies that tell which side is near."""
     bands = Bands(1)
-    levels, rate, side = FocusLevels(setting_for(frames[0].pixels), bands), BlurRate(), NearSide(bands)
+    levels, rate, copies = FocusLevels(setting_for(frames[0].pixels), bands), BlurRate(), Copies()
     for frame in frames:
         pictures = levels.add(frame)
         rate.add(frame, pictures[0])
-        side.add(frame, pictures)
+        copies.add(frame, pictures)
     found = sharpest(levels, bands)
-    return found, rate.px_per_frame(found), side
+    return found, rate.px_per_frame(found), NearSide(bands, copies)
 
 
 def unveiled(frames: list[np.ndarray] | list[AlignedFrame], *, threads: int = 1, **options):

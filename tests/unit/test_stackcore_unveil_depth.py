@@ -8,6 +8,7 @@ import pytest
 from stackcore.aligned import AlignedFrame, reduced_matrix
 from stackcore.methods import _sharpest
 from stackcore.methods._blur_rate import MAX_FRAMES
+from stackcore.methods._copies import Copies
 from stackcore.methods._focus_levels import FocusLevels
 from stackcore.methods._near_side import NearSide
 from stackcore.methods._rows import Bands
@@ -202,7 +203,7 @@ def test_where_nothing_hides_anything_no_end_is_called_near(seed):
 
 
 def test_of_long_stacks_few_copies_and_patches_are_kept(monkeypatch):
-    monkeypatch.setattr("stackcore.methods._near_side.MAX_FRAMES", 10)
+    monkeypatch.setattr("stackcore.methods._copies.MAX_FRAMES", 10)
     scene = occlusion(1)
     found, rate, side = first_pass(aligned(scene.frames))
     assert len(side._copies) <= 10 < FRAMES <= MAX_FRAMES
@@ -214,4 +215,4 @@ def test_two_frames_do_not_tell_the_near_end():
     found, rate, side = first_pass(aligned(occlusion(1).frames[8:10]))
     assert rate is None
     assert side.first_is_near(found, BLUR) is None
-    assert NearSide(Bands(1)).first_is_near(found, BLUR) is None
+    assert NearSide(Bands(1), Copies()).first_is_near(found, BLUR) is None
