@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import rigd
 from rigd.cli import optics_options
 from rigd.cli.exits import EPILOG, Exit
-from rigd.cli.failures import explained
+from rigd.cli.failures import explained, flush_output
 from rigd.cli.optics import quantity
 
 DESCRIPTION = """\
@@ -44,7 +44,11 @@ class _Parser(argparse.ArgumentParser):
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Parse, run, and turn what can go wrong into a message and an exit code."""
-    options = make_parser().parse_args(arguments)
+    try:
+        options = make_parser().parse_args(arguments)
+    except SystemExit:  # --help and --version end here
+        flush_output()
+        raise
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(options.verbose, 2)]
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
 

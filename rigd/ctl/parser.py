@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import rigd
 from rigd.ctl import sweep_options
 from rigd.ctl.exits import EPILOG, Exit
-from rigd.ctl.failures import explained
+from rigd.ctl.failures import explained, flush_output
 from rigd.ctl.options import everywhere
 from rigd.ctl.words import length_um, number
 
@@ -48,7 +48,11 @@ class _Parser(argparse.ArgumentParser):
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Parse, run, and turn what can go wrong into a message and an exit code."""
-    options = make_parser().parse_args(arguments)
+    try:
+        options = make_parser().parse_args(arguments)
+    except SystemExit:  # --help and --version end here
+        flush_output()
+        raise
     level = (logging.ERROR, logging.INFO, logging.DEBUG)[min(options.verbose, 2)]
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
 

@@ -23,14 +23,26 @@ class Stopped(Exception):
         self.code = code
 
 
+def flush_output() -> None:
+    """Say what is to be said before the process ends, to whoever is still there."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+
+
+def _forget_output() -> None:
+    """Whoever read our output has gone; Python would complain again when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def explained(run: Callable[[], int], *, json_wanted: bool = False) -> int:
     """Run a command; what it raises is said on standard error (and as JSON where that is wanted) and becomes an exit code."""
     try:
         code = run()
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return Exit.DONE
     except KeyboardInterrupt:
         return said(Exit.INTERRUPTED, "interrupted; nothing is half-written", json_wanted)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from stackcore import __version__
 from stackcore.cli import options as add
 from stackcore.cli.exits import EPILOG, Exit
-from stackcore.cli.failures import explained
+from stackcore.cli.failures import explained, flush_output
 from stackcore.cli.interrupts import Interrupts
 
 DESCRIPTION = """\
@@ -57,7 +57,11 @@ class _Version(argparse.Action):
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Parse, run, and turn what can go wrong into a message and an exit code."""
-    chosen = make_parser().parse_args(arguments)
+    try:
+        chosen = make_parser().parse_args(arguments)
+    except SystemExit:  # --help and --version end here
+        flush_output()
+        raise
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(chosen.verbose, 2)]
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     # Matrices here are small: a pool of the linear algebra library costs memory and start-up, and gives nothing.

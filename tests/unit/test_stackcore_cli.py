@@ -588,11 +588,16 @@ def test_a_missing_library_is_named_with_what_to_install(stack, tmp_path, capsys
     assert not out.exists()
 
 
-def test_a_reader_that_goes_away_is_no_failure(stack):
+@pytest.mark.parametrize(
+    "command",
+    [("stackcore", "methods"), *((program, "--help") for program in ("stackcore", "rigd", "rigd.ctl"))],
+    ids=" ".join,
+)
+def test_a_reader_that_goes_away_is_no_failure(command):
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-m", "stackcore", "methods"],
+        [sys.executable, "-m", *command],
         stdout=write,
         stderr=subprocess.PIPE,
         timeout=60,
@@ -603,3 +608,4 @@ def test_a_reader_that_goes_away_is_no_failure(stack):
     )
     os.close(write)
     assert done.returncode == Exit.DONE, done.stderr
+    assert not done.stderr
