@@ -90,11 +90,11 @@ class Blend:
         for limit in CLEARNESS:
             breadth += sharpest.clearness < np.float32(limit)
         self._breadth = breadth
-        self._weights = _weights(breadths(blur, sharpest.noise))
-        reach = self._reach()[breadth]
+        weights = _weights(breadths(blur, sharpest.noise))
+        self._weights = np.vstack([weights, np.zeros_like(weights[:1])])
         if unwanted is not None:
-            reach[unwanted] = -1
-        self._tiles = _Tiles(setting, sharpest.place, reach)
+            breadth[unwanted] = len(weights)
+        self._tiles = _Tiles(setting, sharpest.place, breadth, self._reach())
 
     def add(self, frame: AlignedFrame, place: int) -> None:
         """Add a frame, the `place`-th of the stack."""
@@ -151,8 +151,9 @@ class Blend:
         return picture
 
     def _reach(self) -> Floats:
-        """How far from a cell's depth frames count, for each breadth."""
-        return np.asarray([(np.flatnonzero(row)[-1] + 1) / 16 for row in self._weights], np.float32)
+        """How far from a cell's depth frames count, for each breadth; -1 where none does."""
+        ends = [np.flatnonzero(row)[-1:] for row in self._weights]
+        return np.asarray([(end[0] + 1) / PLACES if end.size else -1 for end in ends], np.float32)
 
 
 def evened(picture: Pixels, frame: AlignedFrame) -> Pixels:
@@ -211,7 +212,9 @@ class _Tiles:
 
     _BITS = 64
 
-    def __init__(self, setting: Setting, place: Floats, reach: Floats) -> None:
+    def __init__(
+        self, setting: Setting, place: Floats, breadth: npt.NDArray[np.uint8], reach: Floats
+    ) -> None:
         self._cell = cell_px(setting.height, setting.width)
         self._side = side = _TILE // self._cell
         rows = range(0, place.shape[0], side)
@@ -221,14 +224,14 @@ class _Tiles:
         self._bits = np.empty((len(rows), len(columns)), np.uint64)
         for bits, row in zip(self._bits, rows, strict=True):
             strip = slice(row, row + side)
-            counted = self._counted(place[strip], reach[strip])
+            counted = self._counted(place[strip], reach[breadth[strip]])
             bits[:] = np.bitwise_or.reduceat(np.bitwise_or.reduce(counted, axis=0), np.asarray(columns))
         self._tiles = [[self._tile(setting, place.shape, r, c) for c in columns] for r in rows]
 
     def _counted(self, place: Floats, reach: Floats) -> npt.NDArray[np.uint64]:
         """A bit for every frame that counts in a cell, from the lowest to the highest."""
         low = (np.maximum(np.ceil(place - reach), 0) / self._shrink).astype(np.uint64)
-        high = np.minimum(np.floor(place + reach) / self._shrink, self._BITS - 1).astype(np.uint64)
+        high = np.clip(np.floor(place + reach) / self._shrink, 0, self._BITS - 1).astype(np.uint64)
         one = np.uint64(1)
         # All up to `high`, without all below `low`. A shift by 64 is not defined, hence 2 << high.
         return np.asarray(((np.uint64(2) << high) - one) & ~((one << low) - one), np.uint64)

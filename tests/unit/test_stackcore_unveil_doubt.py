@@ -12,8 +12,10 @@ from stackcore.aligned import AlignedFrame
 from stackcore.compare import sml_ratio
 from stackcore.methods import _doubt
 from stackcore.methods import unveil as module
+from stackcore.methods._blend import Blend
 from stackcore.methods._doubt import enlarged_doubt, mix
 from stackcore.methods._rows import Bands
+from stackcore.methods._sharpest import Sharpest
 from stackcore.methods.pyramid import Pyramid
 from tests.unit._methods import aligned, fused, setting_for, textured_stack
 from tests.unit._moving import disc
@@ -133,3 +135,24 @@ def test_one_frame_leaves_no_doubt():
     frame = wandering(1, 8.0)[0]
     assert (unveiled([AlignedFrame(0, frame)]).picture == frame).all()
     assert _doubt.LEAST_SHARE < 1
+
+
+@pytest.mark.parametrize("place", [0.0, 0.4, 1.0, 2.6, 5.0])
+def test_what_is_not_wanted_is_not_blended(place):
+    """Neither resampled nor counted: the first frame stays there, and the rest is as without."""
+    shape = (128, 192)
+    frames = [AlignedFrame(k, np.full(shape, 20 * k + 10, np.uint8)) for k in range(6)]
+    found = Sharpest(np.full(shape, place, np.float32), np.ones(shape, np.float32), np.ones(shape, np.bool_))
+    unwanted = np.zeros(shape, np.bool_)
+    unwanted[:, :100] = True
+    bands = Bands(1)
+    blends = [Blend(setting_for(frames[0].pixels), bands, found, unwanted=one) for one in (None, unwanted)]
+    pictures = []
+    for blend in blends:
+        for k, frame in enumerate(frames):
+            blend.add(frame, k)
+        pictures.append(blend.picture())
+    assert (pictures[1][:, 100:] == pictures[0][:, 100:]).all()
+    assert (pictures[1][:, :100] == frames[0].pixels[:, :100]).all()
+    assert blends[1]._tiles.due(round(place))
+    assert {tile.left for k in range(6) for tile in blends[1]._tiles.due(k)} == {64, 128}
