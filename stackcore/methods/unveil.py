@@ -8,6 +8,7 @@ edges is taken off last (`_veil`): picking, even with the true depth, or a pyram
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -27,7 +28,9 @@ from stackcore.methods._rows import Bands, check, check_frame
 from stackcore.methods._sharpest import Sharpest, eased, enlarged, sharpest
 from stackcore.methods._veil import GAP, Surroundings, surroundings, unveil
 from stackcore.methods._view import View
-from stackcore.methods.pyramid import Pyramid
+
+if TYPE_CHECKING:
+    from stackcore.methods.pyramid import Pyramid
 
 Floats = npt.NDArray[np.float32]
 
@@ -222,6 +225,8 @@ class _Plan:
         self._pyramid: Pyramid | None = None
         unknown = np.zeros(sharpest.place.shape[:2], np.uint8)
         if doubtful is not None:
+            from stackcore.methods.pyramid import Pyramid  # noqa: PLC0415  (few stacks need its kernels)
+
             self._pyramid = Pyramid(setting)
             self._pyramid.want_only(enlarged_doubt(doubtful, (setting.height, setting.width)) > 0)
             unknown = enlarged_doubt(doubtful, sharpest.place.shape)
