@@ -43,15 +43,25 @@ def note(**what):
 
 
 def called(name):
-    """Count a call over all processes, and suffer what the script has for it; the fault, for the caller to carry out."""
+    """Count a call over all processes, and suffer what the script has for it; the fault, for the caller to carry out.
+
+    A camera that runs freely does not wait for a script: what came too late for its frame is suffered at the next.
+    """
     with _lock:
+        faults = json.loads((HOME / "script.json").read_text())["faults"]
         now = state()
         count = now["calls"][name] = now["calls"].get(name, 0) + 1
+        suffered = now.setdefault("suffered", {})
+        fault = None
+        for each in faults:
+            due = sum(number <= count for number in each["at"])
+            if each["call"] == name and due > suffered.get(json.dumps(each), 0):
+                fault = each
+                suffered[json.dumps(each)] = suffered.get(json.dumps(each), 0) + 1
+                break
         fresh = HOME / f"state.{os.getpid()}"
         fresh.write_text(json.dumps(now))
         fresh.replace(HOME / "state.json")
-    faults = json.loads((HOME / "script.json").read_text())["faults"]
-    fault = next((each for each in faults if each["call"] == name and count in each["at"]), None)
     if name != "frame":
         note(call=name, count=count)
     if fault is None:
