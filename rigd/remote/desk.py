@@ -262,7 +262,7 @@ class Desk:
 
     def _carry_out(self, work: _Work) -> None:
         command = work.command
-        job = Job(command, work.asker.incoming.source)
+        job = Job(command, work.asker.incoming.source, self._settings.as_of_now())
         if gate.acts(command):
             self._acted.say("%s, %s", command.name, in_words(job.source))
         quick = QUICK.get(command.name)

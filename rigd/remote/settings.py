@@ -5,6 +5,7 @@ Where the farthest plane is known, step and number of frames exclude each other:
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -97,6 +98,10 @@ class LiveSettings:
     @property
     def _jog_default_um(self) -> float:
         return min(JOG_UM, self._base.jog.max_distance_um)
+
+    def as_of_now(self) -> LiveSettings:
+        """To read: what is changed later does not reach it."""
+        return copy.copy(self)  # changes are a new dictionary each time
 
     def config(self, extra: PlanParams | None = None) -> RigConfig:
         """The rig's config with plan, settle and capture as the settings say, and `extra` over them.

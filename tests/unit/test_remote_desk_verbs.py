@@ -560,6 +560,23 @@ def test_settings_change_during_a_stack_for_the_next_one(tmp_path):
     at_desk(tmp_path, body)
 
 
+def test_settings_right_behind_a_start_are_for_the_next_stack(tmp_path):
+    """In one breath, before the start has begun to be worked on."""
+
+    async def body(bench: Bench) -> None:
+        await bench.run("home")
+        await bench.do("settings", {"step_um": 300})
+        asked = [bench.ask(verb, {}, transaction=verb) for verb in ("plan.validate", "session.start")]
+        bench.ask("settings", {"step_um": 550, "end": "stay"})
+        planned, started = [await one.answer() for one in asked]
+        assert planned["data"]["frames"] == started["data"]["frames"] == 5
+        assert (await bench.end_of("session.start"))["data"]["frames"] == 5
+        assert bench.position_um != 6100, "it went back, as was asked for when it began"
+        assert (await bench.run("session.start"))["data"]["frames"] == 3
+
+    at_desk(tmp_path, body)
+
+
 def test_identify_blinks_and_ends_dark(tmp_path):
     async def body(bench: Bench) -> None:
         reply = await bench.do("identify", {"seconds": 2})

@@ -31,20 +31,20 @@ def ping(room: Room, _job: Job, _: NoParams) -> Answer:
 # ---------------------------------------------------------------------------------------------------------------- plans
 
 
-async def validate(room: Room, _job: Job, params: PlanParams) -> Answer:
+async def validate(room: Room, job: Job, params: PlanParams) -> Answer:
     """What a stack would be."""
-    _, planned = await plan(room, params)
+    _, planned = await plan(room, job, params)
     return Answer(_plan_report(planned))
 
 
-async def plan(room: Room, params: PlanParams) -> tuple[RigConfig, Planned]:
-    """A stack by the settings and what is given over them, and the config it is of.
+async def plan(room: Room, job: Job, params: PlanParams) -> tuple[RigConfig, Planned]:
+    """A stack by the settings that a command came on and what is given over them, and the config it is of.
 
     Raises:
         SettingsError: they make no stack.
         PlanError: rail, camera or disk cannot do it.
     """
-    config = room.settings.config(params)
+    config = job.settings.config(params)
     if config.plan is None:
         message = "there is no nearest plane: mark near, set near_um, or give it"
         raise Refusal(ErrorCode.PLAN_REFUSED, message, "params.near_um")

@@ -45,6 +45,8 @@ class Job:
 
     command: Command
     source: str
+    settings: LiveSettings
+    """As they were when it came: one that comes right behind is for the next stack."""
 
 
 @dataclass(frozen=True, slots=True)

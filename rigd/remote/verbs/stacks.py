@@ -23,7 +23,7 @@ from rigd.session.survey import Overview, overview
 async def start(room: Room, job: Job, params: SessionStart) -> Answer:
     """Capture a stack. Answered when its session is on disk."""
     with room.starting() as stops:
-        config, planned = await looking.plan(room, params)
+        config, planned = await looking.plan(room, job, params)
         room.not_stopped_since(stops)
         action = room.action(job, _is_start)
         try:
