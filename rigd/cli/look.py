@@ -54,7 +54,12 @@ def sessions(options: argparse.Namespace) -> int:
     from rigd.session import survey, verify
     from rigd.session.survey import overview
 
-    seen = [overview(path) for path in options.session] if options.session else list(survey(options.root))
+    root = options.root
+    if options.config is not None:
+        from rigd.config import load
+
+        root = load(options.config).storage.sessions
+    seen = [overview(path) for path in options.session] if options.session else list(survey(root))
     if options.unfinished:
         seen = [one for one in seen if one.unfinished]
     rows: list[dict[str, Any]] = [{**asdict(one), "path": str(one.path)} for one in seen]
@@ -65,7 +70,7 @@ def sessions(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"ok": _all_whole(rows), "sessions": rows}, indent=2))
     else:
-        _print_sessions(rows, str(options.root))
+        _print_sessions(rows, str(root))
     return Exit.DONE if _all_whole(rows) else Exit.SESSION
 
 

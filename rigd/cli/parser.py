@@ -316,12 +316,15 @@ def _sessions(commands: Any) -> None:
         "sessions",
         "look:sessions",
         "list sessions, and verify that every frame is there, unchanged",
-        examples="  rigd sessions --verify\n  rigd sessions sessions/20261121T180311Z-beetle --verify --json\n",
+        examples="  rigd sessions --verify\n  rigd sessions --config rig.yaml --unfinished\n"
+        "  rigd sessions sessions/20261121T180311Z-beetle --verify --json\n",
     )
     parser.add_argument("session", type=Path, nargs="*", help="these sessions only")
-    parser.add_argument(
-        "--root", type=Path, default=Path("sessions"), metavar="DIR", help="folder of all sessions"
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--root", type=Path, default=Path("sessions"), metavar="DIR", help="folder of all sessions (sessions)"
     )
+    where.add_argument("--config", type=Path, metavar="FILE", help="the rig, as YAML: the folder that it says")
     parser.add_argument("--verify", action="store_true", help="hash every file")
     parser.add_argument("--unfinished", action="store_true", help="only those that can be resumed")
     _json_option(parser)

@@ -168,6 +168,16 @@ def test_a_reader_that_goes_away_does_not_stop_a_stack(rig, tmp_path):
     assert seen.outcome == "complete"
 
 
+def test_sessions_are_found_where_the_config_keeps_them(rig, capsys):
+    assert run_command_line(["capture", "--config", str(rig), "--virtual-time"]) == Exit.DONE
+    capsys.readouterr()
+    assert run_command_line(["sessions", "--config", str(rig), "--json"]) == Exit.DONE
+    (row,) = json.loads(capsys.readouterr().out)["sessions"]
+    assert row["outcome"] == "complete"
+    with pytest.raises(SystemExit):
+        run_command_line(["sessions", "--config", str(rig), "--root", "elsewhere"])
+
+
 def test_a_wrong_command_line_is_json_too(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["rigd", "capture", "--json"])
     with pytest.raises(SystemExit):
