@@ -324,7 +324,9 @@ def _sessions(commands: Any) -> None:
     where.add_argument(
         "--root", type=Path, default=Path("sessions"), metavar="DIR", help="folder of all sessions (sessions)"
     )
-    where.add_argument("--config", type=Path, metavar="FILE", help="the rig, as YAML: the folder that it says")
+    where.add_argument(
+        "--config", type=Path, metavar="FILE", help="the rig, as YAML: the folder that it says"
+    )
     parser.add_argument("--verify", action="store_true", help="hash every file")
     parser.add_argument("--unfinished", action="store_true", help="only those that can be resumed")
     _json_option(parser)
