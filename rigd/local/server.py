@@ -179,7 +179,8 @@ class _Client:
                 writing.cancel()
                 await asyncio.gather(writing, return_exceptions=True)
                 if not self._writer.is_closing():
-                    self._writer.writelines(self._outbox.rest())
+                    # Not `writelines`: with nothing to write it fails from Python 3.12 on.
+                    self._writer.write(b"".join(self._outbox.rest()))
             finally:
                 await _hang_up(self._writer)
         if self._outbox.dropped:

@@ -88,7 +88,7 @@ def test_stepdir_and_a_camera_on_usb_that_a_release_fires(tmp_path, capsys, sync
     rail = {"driver": "stepdir", **STEPDIR_OPTIONS, "backlash_um": 20}
     config = written(tmp_path, rail, gphoto2_fake.OPTIONS, frames, shutter=shutter)
     with gphoto2_fake.playing(fake), carriage_on_pins(clock, start=900) as (_, carriage, pins):
-        stood = []
+        stood, closed_by_s = [], []
 
         def pressed(level: float) -> None:
             if level:
@@ -97,6 +97,9 @@ def test_stepdir_and_a_camera_on_usb_that_a_release_fires(tmp_path, capsys, sync
                 fake.press(open_s, open_s + exposure_s)
             if sync:
                 (pins[contact].drive_low if level else pins[contact].drive_high)()
+            if level:
+                # A contact on a busy machine closes later than the shutter opens: no record can know it before.
+                closed_by_s.append(clock.now() if sync else open_s)
 
         pins[FULL].wired = pressed
         records = captured(tmp_path, config, frames, capsys)
@@ -105,6 +108,6 @@ def test_stepdir_and_a_camera_on_usb_that_a_release_fires(tmp_path, capsys, sync
     assert not fake.calls("trigger_capture")
     assert len(stood) == len(fake.exposures) == frames
     assert {after - before for before, after in pairwise(stood)} == {round(STEP_UM / 0.625)}
-    for record, (open_s, close_s) in zip(records, fake.exposures, strict=True):
-        assert record["start_s"] <= open_s
+    for record, (_, close_s), known_s in zip(records, fake.exposures, closed_by_s, strict=True):
+        assert record["start_s"] <= known_s
         assert close_s <= record["end_s"] + 1e-6
