@@ -66,6 +66,13 @@ class Bench(Protocol):
         """Begin a verb and finish it."""
 
 
+def check_lasted(clock: Clock, seconds: float, expected_s: float, within_s: float) -> None:
+    """Something took as long as expected; where time is real it may have taken longer, for whatever else the machine did."""
+    assert seconds >= expected_s - within_s
+    if isinstance(clock, VirtualClock):
+        assert seconds <= expected_s + within_s
+
+
 class VirtualBench:
     """On a clock that jumps."""
 
