@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable
 
 from rigd.cli.exits import Exit
+from rigd.output import forget_output
 
 log = logging.getLogger(__name__)
 
@@ -22,26 +22,13 @@ class Stopped(Exception):
         self.code = code
 
 
-def flush_output() -> None:
-    """Say what is to be said before the process ends, to whoever is still there."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _forget_output()
-
-
-def _forget_output() -> None:
-    """Whoever read our output has gone; Python would complain again when it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def explained(run: Callable[[], int], *, json_wanted: bool = False) -> int:
     """Run a command; what it raises is said on standard error (and as JSON where that is wanted) and becomes an exit code."""
     try:
         code = run()
         sys.stdout.flush()
     except BrokenPipeError:
-        _forget_output()
+        forget_output()
         return Exit.DONE
     except KeyboardInterrupt:
         return _said(Exit.INTERRUPTED, "interrupted", json_wanted)

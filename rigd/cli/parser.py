@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 import rigd
 from rigd.cli import optics_options
 from rigd.cli.exits import EPILOG, Exit
-from rigd.cli.failures import explained, flush_output
+from rigd.cli.failures import explained
 from rigd.cli.optics import quantity
+from rigd.output import flush_output
 
 DESCRIPTION = """\
 Daemon and command line of a focus-stacking rig: moves the rail, waits until the rig is still, fires the camera,

@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 import rigd
 from rigd.ctl import sweep_options
 from rigd.ctl.exits import EPILOG, Exit
-from rigd.ctl.failures import explained, flush_output
+from rigd.ctl.failures import explained
 from rigd.ctl.options import everywhere
 from rigd.ctl.words import length_um, number
+from rigd.output import flush_output
 
 DESCRIPTION = """\
 Command a focus-stacking rig, and watch it: over its Unix socket on the same machine, or over an MQTT broker.

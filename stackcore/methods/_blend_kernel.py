@@ -11,10 +11,18 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from stackcore._jit import I64, READ_ONLY, U8, U16, array, by_pixel
+from stackcore._jit import I64, READ_ONLY, U8, U16, array, by_pixel, row_function
 
 _FINE = 4
 """Pixels times gain are kept with so many more bits."""
+
+
+@row_function
+def _fill(shares: Any, share: Any, begin: int, length: int, last: bool) -> None:
+    """All values of one cell, as far as they lie in the row; the last cell reaches to its end."""
+    stop = shares.size if last else min(shares.size, begin + length)
+    for i in range(max(0, begin), stop):
+        shares[i] = share
 
 
 _BLEND = (
@@ -103,9 +111,7 @@ def blend(  # noqa: PLR0917
                     any_counts = True
                     if own_row and begin >= 0:
                         total[cell_row, cell] += np.uint16(share)
-                stop = count if cell == w - 1 else min(count, begin + (channels << halvings))
-                for i in range(max(0, begin), stop):
-                    shares[i] = share
+                _fill(shares, share, begin, channels << halvings, cell == w - 1)
         if not any_counts:
             continue
         line = source[y - from_row, (left - from_column) * channels : (right - from_column) * channels]
@@ -164,9 +170,7 @@ def divide(  # noqa: PLR0917
                     share = np.float32(1) / np.float32(row[cell])
                 else:
                     all_count = False
-                begin = (cell << halvings) * channels
-                for i in range(begin, count if cell == w - 1 else begin + (channels << halvings)):
-                    shares[i] = share
+                _fill(shares, share, (cell << halvings) * channels, channels << halvings, cell == w - 1)
         line, kept = picture[y], sums[y]
         if all_count:
             for i in range(count):

@@ -2,7 +2,8 @@
 
 The stack comes by twice. The first time only focus is looked at, in cells of 2 px and coarser (`_focus_levels`). Then the depth is known,
 and with it which frames count where: the second time they are blended (`_blend`). What nearer things laid over farther ones at depth
-edges is taken off last (`_veil`): picking, even with the true depth, or a pyramid cannot do that.
+edges is taken off last (`_veil`): picking, even with the true depth, or a pyramid cannot do that. Where the depth cannot be told although it
+matters (`_doubt`), a pyramid takes the place of the blend.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Unveil:
     first_look = staticmethod(cell_px)
 
     def __init__(self, setting: Setting, *, unveil: bool = True, near: str = "auto") -> None:
-        """Reserve the state: about 5 bytes a pixel for the first pass; the second takes some 15.
+        """Reserve the state: about 5 bytes a pixel for the first pass; the second takes some 15, and 17 more where a pyramid joins in.
 
         Args:
             setting: what it is made for.

@@ -71,7 +71,7 @@ class Anchor:
         """Read what is needed of a frame.
 
         Some 100 tiles at each size, for a tenth of a pixel over a whole stack: with half as many, errors grow by a third. The
-        reduced frame's tiles see more of the picture in less time; those at full size see it more exactly.
+        reduced frame's tiles see more of the picture in less time; those of the frame as it came see it more exactly.
         """
         megapixels = planes.shape[0] * planes.shape[1] / 1e6
         size = 32 if megapixels < 2 else 48

@@ -1,8 +1,8 @@
 """Where each frame of a stack lies, found as the frames arrive.
 
 Each frame is compared with the last good one, and finely also with an older one: most of what is in focus in one is nearly in focus in
-the other. First all of it at small size, then tiles with detail at a larger one, and at last tiles at full size, because a tenth of a
-pixel at 12 megapixels cannot be seen in a small picture. A frame that cannot be placed is left out of the chain, and the next one
+the other. First all of it at small size, then tiles with detail at a larger one, and at last tiles of it as it came
+(whole, or halved for a method that looks at no more): a tenth of a pixel at 12 megapixels cannot be seen in a small picture. A frame that cannot be placed is left out of the chain, and the next one
 is compared with the frame before it. The zoom that the stack so far leads to expect joins in as one more observation.
 """
 
