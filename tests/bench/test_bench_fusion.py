@@ -28,7 +28,7 @@ LEAST_DB = {"A": (32.1, 31.0), "B": (32.2, 29.7), "C": (38.8, 36.0), "D": (36.0,
 MOST_RSS_MB = {"A": 300, "B": 350, "C": 350, "D": 600}
 LEAST_OCCLUSION_DB = {"argmax": 31.0, "weighted": 31.4, "pyramid": 32.2, "labels": 32.3}
 PHOTOGRAPHED = ("pcb-switch", "fibre-end-rpi", "micro-scorpion-rpi")
-SML_RANGE, LEAST_SML = (0.9, 1.15), 0.8
+SML_RANGE = 0.9, 1.15
 MOST_OVER_DECODING = 5.0
 LEAST_OVER_PEER = 7.0
 MOST_MS_A_FRAME = 150.0
@@ -79,10 +79,9 @@ def test_quality_where_layers_overlap(bench: Bench, method: str) -> None:
 
 @pytest.mark.parametrize("case", PHOTOGRAPHED)
 def test_detail_of_photographs(bench: Bench, case: str) -> None:
-    """Below the range where noise is most of what the ratio is taken over: the first frame, alone not resampled, has the loudest of it."""
+    """Below the range detail or grain is lost, above it there is noise of seams."""
     low, high = SML_RANGE
-    ratio = bench.row(case, BEST).verdict.sml_ratio
-    goal(low <= ratio <= high, LEAST_SML <= ratio <= high, f"{ratio:.3f}, not within {low} to {high}")
+    assert low <= bench.row(case, BEST).verdict.sml_ratio <= high
 
 
 def test_depth_where_it_is_continuous(bench: Bench) -> None:

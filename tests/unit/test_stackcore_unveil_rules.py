@@ -72,6 +72,17 @@ def test_a_flat_stack_stays_flat_and_has_no_depth(level):
     assert np.isnan(result.depth.frame_index).all()
 
 
+@pytest.mark.parametrize(("noise_sigma", "least", "most"), [(0.8, 0.97, 1.03), (4.0, 0.2, 0.6)])
+def test_where_nothing_shows_a_frames_grain_stays_unless_it_is_loud(noise_sigma, least, most):
+    rng = np.random.default_rng(5)
+    plain = [np.full((160, 200, 3), 128) + rng.normal(0, noise_sigma, (160, 200, 3)) for _ in range(8)]
+    frames = [np.rint(frame).astype(np.uint8) for frame in plain]
+    between = np.array([[1, 0, 0.5], [0, 1, 0.5]])
+    stack = [AlignedFrame(k, frame, between if k else np.eye(3)[:2]) for k, frame in enumerate(frames)]
+    inside = unveiled(stack).picture[8:-8, 8:-8]
+    assert least <= inside.std() / frames[0].std() <= most, "interpolating halfway leaves less than half of it"
+
+
 def test_where_only_the_first_frame_shows_anything_it_is_shown():
     frames = textured_stack(1, (100, 120, 3), 4)
     away = np.array([[1, 0, 0], [0, 1, 60]], float)
