@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 
@@ -11,6 +12,8 @@ def main() -> int:
     # A short run makes hardly any garbage in cycles, but loads libraries of many objects: looking through them all again and again
     # takes a sixth of the time that it needs to start.
     gc.set_threshold(100_000, 50, 50)
+    # Nothing here multiplies large matrices. Threads for that would be started all the same, and spin: a tenth of a second.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from stackcore.cli.parser import run_command_line
 

@@ -12,7 +12,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import numba
 from numba import njit, types
+from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -30,6 +33,42 @@ READ_ONLY = {name: types.Array(getattr(types, name), 2, "C", readonly=True) for 
 READ_ONLY_FRAME = READ_ONLY["uint8"]
 
 
+_KNOWN_NUMBA = (0, 61), (0, 68)
+"""The first and the last Numba that `_Ready` is known to fit."""
+
+
+class _Ready(FunctionCache):
+    """Kernels on disk, loaded without what only a compiler needs.
+
+    Before it looks for a kernel, Numba imports all that it could compile one with, though a kernel from disk needs no more of it than the
+    functions that take and give back memory: a quarter of a second, twice as long as all kernels of a stack take. Where there is none on
+    disk it compiles as ever, and then imports the rest itself.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """As of the base class; None where there is none."""
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+
+def _numba_is_known() -> bool:
+    version = tuple(int(part) for part in numba.__version__.split(".")[:2])
+    return _KNOWN_NUMBA[0] <= version <= _KNOWN_NUMBA[1]
+
+
+def compiled(function: Callable[..., Any], *signatures: Any) -> Any:
+    """Compile for arguments of these types, and no others, or load from the cache on disk."""
+    if not _numba_is_known():
+        return njit(list(signatures), nogil=True, cache=True)(function)
+    dispatcher = njit(nogil=True)(function)
+    dispatcher._cache = _Ready(function)
+    for signature in signatures:
+        dispatcher.compile(signature)
+    dispatcher.disable_compile()
+    return dispatcher
+
+
 def array(dtype: Any, dimensions: int) -> Any:
     """Numba's type of a contiguous array."""
     return types.Array(dtype, dimensions, "C")
@@ -37,16 +76,16 @@ def array(dtype: Any, dimensions: int) -> Any:
 
 def row_function(function: Function) -> Function:
     """A part of a kernel in the same file, compiled into it."""
-    compiled: Function = njit(nogil=True)(function)
-    return compiled
+    result: Function = njit(nogil=True)(function)
+    return result
 
 
 def kernel(*arguments: Any) -> Callable[[Function], Function]:
     """Compile for arguments of these types when the module is imported, or load from the cache on disk."""
 
     def compile_it(function: Function) -> Function:
-        compiled: Function = njit(types.void(*arguments), nogil=True, cache=True)(function)
-        return compiled
+        result: Function = compiled(function, types.void(*arguments))
+        return result
 
     return compile_it
 
@@ -65,7 +104,7 @@ class ByPixel:
         name = np.dtype(dtype).name
         with self._lock:
             if name not in self._compiled:
-                self._compiled[name] = njit(self._signatures[name], nogil=True, cache=True)(self._function)
+                self._compiled[name] = compiled(self._function, self._signatures[name])
             return self._compiled[name]
 
 

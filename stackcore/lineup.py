@@ -6,6 +6,7 @@ What cannot be used is left out and reported, with its reason. Only the frame at
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
 
     from stackcore.registration import Registration
 
+_Item = Frame | Unreadable
+
 AHEAD = 2
 """At most so many frames are decoded, or being decoded, beside the one at hand. Two keep two cores busy also where fusing is quicker than
 decoding; each costs its pixels in memory."""
+
+KEPT_BYTES = 96 << 20
+"""A stack of no more pixels is decoded only once though it comes by twice."""
 
 _UNITY = np.ones(3, np.float32)
 _UNITY.flags.writeable = False
@@ -69,9 +75,10 @@ class Lineup:
         self._measure: Measure | None = None
         self._misfits: list[str] = []
         self._noted: set[str] = set()
+        self._kept: deque[_Item] = deque()
 
     def frames(
-        self, start: int = 0, stop: int | None = None, cells: Cells | None = None
+        self, start: int = 0, stop: int | None = None, cells: Cells | None = None, *, again: bool = False
     ) -> Iterator[AlignedFrame]:
         """The usable frames from index `start` to before `stop`, in order.
 
@@ -79,28 +86,57 @@ class Lineup:
             start: of the first.
             stop: of the first that does not come by any more; None: they come to the end.
             cells: how small they may be, for who looks at no more of them; by default they come whole.
+            again: whether the same frames will be asked for once more, whole; those of a small stack are kept for that.
 
         Raises:
             StackError: most frames do not fit the first, or a frame is not what it was in the pass before.
             Cancelled: it was told to stop.
         """
+        for item in self._items(start, stop, cells, again):
+            self.passed += 1
+            aligned = self._taken(item)
+            del item  # the next frame is decoded while the method works: nothing of this one is to be kept but what it needs
+            if aligned is not None:
+                yield aligned
+            del aligned
+
+    def _items(
+        self, start: int, stop: int | None, cells: Cells | None, again: bool
+    ) -> Iterator[_Item]:
+        if self._kept and not again:
+            while self._kept:
+                self._check_cancelled()
+                yield self._kept.popleft()
+            return
+        self._kept.clear()
+        kept: deque[_Item] | None = deque() if again and self._is_small() else None
         decoders = min(AHEAD, self._options.threads)
         part = _part(self.source, start, stop)
-        with ahead(part, threads=decoders, depth=decoders, cells=cells) as decoded:
+        small = None if kept is not None else cells
+        with ahead(part, threads=decoders, depth=decoders, cells=small) as decoded:
             while True:
-                if self._cancelled():
-                    raise Cancelled
+                self._check_cancelled()
                 before = time.monotonic()
                 item = next(decoded, None)
                 self.waiting_s += time.monotonic() - before
                 if item is None:
-                    return
-                self.passed += 1
-                aligned = self._taken(item)
-                del item  # the next frame is decoded while the method works: nothing of this one is to be kept but what it needs
-                if aligned is not None:
-                    yield aligned
-                del aligned
+                    break
+                if kept is not None:
+                    kept.append(item)
+                    if cells is not None and isinstance(item, Frame):
+                        item = item.in_cells(cells)
+                yield item
+                del item
+        if kept is not None:
+            self._kept = kept
+
+    def _is_small(self) -> bool:
+        kind = self.source.kind
+        return kind is not None and kind.nbytes * len(self.source) <= KEPT_BYTES
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled():
+            raise Cancelled
 
     def alignment(self) -> Alignment:
         """How everything that came by lies on the first, to be kept."""

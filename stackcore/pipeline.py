@@ -147,8 +147,9 @@ class Fusion:
             for pass_number in (0, 1):
                 if pass_number and (method is None or method.passes == 1):
                     break
+                again = pass_number == 0 and class_of(self.options.method).passes > 1
                 cells = self._first_look() if pass_number == 0 else None
-                for frame in self.lineup.frames(start, stop, cells):
+                for frame in self.lineup.frames(start, stop, cells, again=again):
                     if method is None:
                         method = self.make_method(self._expected(start, stop))
                     before = time.monotonic()

@@ -17,8 +17,8 @@ def limit_threads(most: int) -> None:
 def load_numba() -> None:
     """Load Numba without SciPy.
 
-    Where SciPy is installed Numba loads it, for its version and for linear algebra that no kernel here uses: 0.06 s of CPU and 20 MB that
-    a short run would notice. Whoever needs SciPy can import it afterwards as ever.
+    Where SciPy is installed Numba loads it, to look at its version: what a short run would notice. Whoever needs SciPy can import it
+    afterwards as ever.
     """
     if "scipy" in sys.modules or "numba" in sys.modules:
         return
@@ -26,6 +26,6 @@ def load_numba() -> None:
     modules["scipy"] = None  # importing it raises ImportError, for which Numba is prepared
     try:
         with contextlib.suppress(ImportError):
-            import numba.np.arraymath  # noqa: F401
+            import numba  # noqa: F401
     finally:
         del modules["scipy"]

@@ -65,6 +65,11 @@ class Kind:
         channels = 1 if pixels.ndim == 2 else pixels.shape[2]
         return cls(pixels.shape[0], pixels.shape[1], channels, pixels.dtype.itemsize * 8)
 
+    @property
+    def nbytes(self) -> int:
+        """Of the pixels of one frame."""
+        return self.height * self.width * self.channels * self.bits // 8
+
     def __str__(self) -> str:
         colour = "gray" if self.channels == 1 else "RGB"
         return f"{self.width} x {self.height} px, {colour}, {self.bits} bit"

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from stackcore.files import raw, survey
 from stackcore.files.errors import FrameError, StackError, Unreadable
-from stackcore.files.frame import Cells, Frame, Metadata, Pixels
+from stackcore.files.frame import Cells, Frame, Kind, Metadata, Pixels
 from stackcore.files.read import decode_frame, read_bytes
 from stackcore.imageio import Memory
 
@@ -47,6 +47,8 @@ class Source(Protocol):
 
     notices: list[str]
     """What the user should know: files ignored, an order that looks wrong. Each a sentence that names the files."""
+    kind: Kind | None
+    """Of its frames, where that is known before they are read and reading them takes time."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -104,6 +106,7 @@ class BaseSource(ABC):
     """What all sources do alike."""
 
     notices: list[str]
+    kind: Kind | None = None
 
     @abstractmethod
     def entries(self) -> Iterator[Entry]:
@@ -188,7 +191,7 @@ class Files(BaseSource):
     def _surveyed(self) -> dict[int, str]:
         heads = survey.look(self._paths)
         self.notices += survey.order_notices(self.names, heads)
-        standard = survey.common_kind(self.names, heads)
+        self.kind = standard = survey.common_kind(self.names, heads)
         problems = {index: head.problem for index, head in enumerate(heads) if head.problem}
         if standard is not None:
             problems |= {
@@ -226,6 +229,7 @@ class Part(BaseSource):
         self._start = start
         self._stop = stop
         self.notices = whole.notices
+        self.kind = whole.kind
 
     @property
     def names(self) -> Sequence[str]:

@@ -6,8 +6,6 @@ as it is. Only those parts of a frame are resampled that count anywhere: of most
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +47,8 @@ REACH = 2.2
 _MOST_GAIN = np.float32(15)
 """A frame that is darker than that by comparison shows nothing."""
 
-_TILE = 64
+_TILE_ROWS, _TILE_COLUMNS = 32, 512
+_TILES_AT_ONCE = 4
 _WHOLE = 248
 """The weights of a pixel add up to about this: with 255 as the brightest value the sums fit 16 bits, rounding included."""
 
@@ -83,7 +82,6 @@ class Blend:
             (setting.height, setting.width * setting.channels), np.uint32 if wide else np.uint16
         )
         self._total = np.zeros(sharpest.place.shape, np.uint16)
-        self._shown = np.ones(sharpest.place.shape, np.uint8)
         self._picture: Pixels | None = None
         self._depth = np.rint(sharpest.place * PLACES).astype(np.uint16)
         breadth = np.zeros(sharpest.place.shape, np.uint8)
@@ -108,37 +106,29 @@ class Blend:
         lines = frame.pixels.reshape(frame.shape[0], -1).view()
         lines.flags.writeable = False
         due = self._tiles.due(place)
-        add_part = blend[frame.pixels.dtype]
+        add_parts = blend[frame.pixels.dtype]
 
         def work(first_tile: int, end_tile: int) -> None:
-            for tile in due[first_tile:end_tile]:
-                source, top, start = lines, 0, 0
-                if frame.moved:
-                    source = _resampled(frame, tile, self._grainy[tile.cells])
-                    top, start = tile.first, tile.left
-                    self._shown[tile.cells] = _shown_cells(frame, tile)
-                else:
-                    self._shown[tile.cells] = 1
-                add_part(
-                    source,
-                    self._channels,
-                    self._halvings,
-                    top,
-                    start,
-                    tile.first,
-                    tile.end,
-                    tile.left,
-                    tile.right,
-                    numbers,
-                    self._depth,
-                    self._breadth,
-                    self._weights,
-                    self._shown,
-                    self._total,
-                    self._sums,
-                )
+            parts = due[first_tile:end_tile]
+            widest = int((parts[:, 3] - parts[:, 2]).max())
+            add_parts(
+                lines,
+                self._channels,
+                self._halvings,
+                frame.matrix,
+                frame.moved,
+                parts,
+                numbers,
+                self._depth,
+                self._breadth,
+                self._grainy,
+                self._weights,
+                self._total,
+                self._sums,
+                np.empty(widest * self._channels, frame.pixels.dtype),
+            )
 
-        self._bands.run(len(due), work, 8)
+        self._bands.run(len(due), work, _TILES_AT_ONCE)
 
     def picture(self) -> Pixels:
         """The blended picture; the sums are given up, so only once."""
@@ -199,17 +189,6 @@ def _weights(breadths: tuple[float, ...]) -> npt.NDArray[np.uint16]:
     return table
 
 
-@dataclass(frozen=True)
-class _Tile:
-    """A part of the picture, and the cells in it; begins where a cell does."""
-
-    first: int
-    end: int
-    left: int
-    right: int
-    cells: tuple[slice, slice]
-
-
 class _Tiles:
     """Which parts of the picture each frame counts in."""
 
@@ -219,9 +198,9 @@ class _Tiles:
         self, setting: Setting, place: Floats, breadth: npt.NDArray[np.uint8], reach: Floats
     ) -> None:
         self._cell = cell_px(setting.height, setting.width)
-        self._side = side = _TILE // self._cell
+        side = _TILE_ROWS // self._cell
         rows = range(0, place.shape[0], side)
-        columns = range(0, place.shape[1], side)
+        columns = range(0, place.shape[1], _TILE_COLUMNS // self._cell)
         farthest = float(place.max() + reach.max())
         self._shrink = max(1.0, (farthest + 1) / self._BITS)
         self._bits = np.empty((len(rows), len(columns)), np.uint64)
@@ -229,7 +208,10 @@ class _Tiles:
             strip = slice(row, row + side)
             counted = self._counted(place[strip], reach[breadth[strip]])
             bits[:] = np.bitwise_or.reduceat(np.bitwise_or.reduce(counted, axis=0), np.asarray(columns))
-        self._tiles = [[self._tile(setting, place.shape, r, c) for c in columns] for r in rows]
+        self._edges = (
+            _edges(rows, setting.height, place.shape[0], self._cell),
+            _edges(columns, setting.width, place.shape[1], self._cell),
+        )
 
     def _counted(self, place: Floats, reach: Floats) -> npt.NDArray[np.uint64]:
         """A bit for every frame that counts in a cell, from the lowest to the highest."""
@@ -239,73 +221,14 @@ class _Tiles:
         # All up to `high`, without all below `low`. A shift by 64 is not defined, hence 2 << high.
         return np.asarray(((np.uint64(2) << high) - one) & ~((one << low) - one), np.uint64)
 
-    def due(self, place: int) -> list[_Tile]:
-        """The parts in which the `place`-th frame counts."""
+    def due(self, place: int) -> npt.NDArray[np.int64]:
+        """The parts in which the `place`-th frame counts, (n, 4): first row, row after the last, and columns likewise."""
         bit = np.uint64(min(int(place / self._shrink), self._BITS - 1))
-        wanted = (self._bits >> bit) & np.uint64(1)
-        return [self._tiles[r][c] for r, c in zip(*np.nonzero(wanted), strict=True)]
-
-    def _tile(self, setting: Setting, cells: tuple[int, ...], row: int, column: int) -> _Tile:
-        below, after = min(row + self._side, cells[0]), min(column + self._side, cells[1])
-        # The last row and column of an odd picture belong to the cell before.
-        end = setting.height if below == cells[0] else self._cell * below
-        right = setting.width if after == cells[1] else self._cell * after
-        return _Tile(
-            self._cell * row, end, self._cell * column, right, (slice(row, below), slice(column, after))
-        )
+        row, column = np.nonzero((self._bits >> bit) & np.uint64(1))
+        return np.hstack([self._edges[0][row], self._edges[1][column]])
 
 
-def _resampled(frame: AlignedFrame, tile: _Tile, grainy: npt.NDArray[np.uint8]) -> Pixels:
-    """A part of a frame on the reference, read only.
-
-    Where there is nothing but grain the nearest pixel is taken, elsewhere it is interpolated. Interpolating takes a quarter of the grain
-    away, and more or less of it by where a pixel falls between four: a lattice over plain ground, beside a first frame that has it all.
-
-    Args:
-        frame: of the stack.
-        tile: which part.
-        grainy: (cells of the tile), 1 where there is nothing but grain.
-
-    Returns:
-        (rows, columns * channels).
-    """
-    count = np.count_nonzero(grainy)
-    if count == grainy.size:
-        part = _warped(frame, tile, cv2.INTER_NEAREST)
-    else:
-        part = _warped(frame, tile, cv2.INTER_CUBIC)
-        if count:
-            mask = cv2.resize(grainy, (part.shape[1], part.shape[0]), interpolation=cv2.INTER_NEAREST)
-            cv2.copyTo(_warped(frame, tile, cv2.INTER_NEAREST), mask, part)
-    lines = part.reshape(part.shape[0], -1)
-    lines.flags.writeable = False
-    return lines
-
-
-def _warped(frame: AlignedFrame, tile: _Tile, interpolation: int) -> Pixels:
-    (a, b, c), (d, e, f) = frame.matrix
-    left, first = tile.left, tile.first
-    shifted = np.array([[a, b, a * left + b * first + c], [d, e, d * left + e * first + f]])
-    size = (tile.right - left, tile.end - first)
-    flags = interpolation | cv2.WARP_INVERSE_MAP
-    return as_pixels(
-        cv2.warpAffine(frame.pixels, shifted, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    )
-
-
-def _shown_cells(frame: AlignedFrame, tile: _Tile) -> npt.NDArray[np.bool_] | bool:
-    """Which cells of a tile a frame shows whole."""
-    height, width = frame.shape
-    (a, b, c), (d, e, f) = frame.matrix.tolist()
-    # A similarity keeps corners outermost: where they lie inside all does.
-    if all(
-        2 <= a * x + b * y + c <= width - 3 and 2 <= d * x + e * y + f <= height - 3
-        for x in (tile.left, tile.right)
-        for y in (tile.first, tile.end)
-    ):
-        return True
-    cell = cell_px(height, width)
-    x = cell * (np.arange(tile.cells[1].start, tile.cells[1].stop) + 0.5) - 0.5
-    y = cell * (np.arange(tile.cells[0].start, tile.cells[0].stop)[:, None] + 0.5) - 0.5
-    u, v = a * x + b * y + c, d * x + e * y + f
-    return np.asarray((u >= 2) & (u <= width - 3) & (v >= 2) & (v <= height - 3), np.bool_)
+def _edges(starts: range, size: int, cells: int, cell: int) -> npt.NDArray[np.int64]:
+    """Where parts that start at these cells begin and end, px; the last row and column of an odd picture belong to the cell before."""
+    ends = [size if start + starts.step >= cells else cell * (start + starts.step) for start in starts]
+    return np.stack([cell * np.asarray(starts, np.int64), np.asarray(ends, np.int64)], axis=1)

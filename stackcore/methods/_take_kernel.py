@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
-from stackcore._jit import F32, U8, U16, Function, array, kernel, row_function
+from stackcore._jit import F32, U8, U16, Function, array, compiled, kernel, row_function
 
 
 def _picture_kernel(*arguments: Any) -> Callable[[Function], Function]:
@@ -17,8 +17,8 @@ def _picture_kernel(*arguments: Any) -> Callable[[Function], Function]:
 
     def compile_it(function: Function) -> Function:
         signatures = [types.void(*arguments, picture) for picture in pictures]
-        compiled: Function = njit(signatures, nogil=True, cache=True)(function)
-        return compiled
+        result: Function = compiled(function, *signatures)
+        return result
 
     return compile_it
 

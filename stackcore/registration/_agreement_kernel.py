@@ -117,7 +117,11 @@ def agree(  # noqa: PLR0917
         vector[:] = 0
         for i in range(count):
             _add_tile(tiles[i], weights[i] * robust[i], matrix, vector)
-        normal[:] = matrix
+        for i in range(
+            4
+        ):  # one by one: whole arrays could differ in shape, and to say so takes Numba's text functions with it
+            for j in range(4):
+                normal[i, j] = matrix[i, j]
         if turn == rounds:
             break
         if zoom_sigma > 0:
