@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numba
 import numpy as np
 import numpy.typing as npt
-import numba
 from numba import njit, types
 from numba.core.caching import FunctionCache
 from numba.core.runtime import rtsys
@@ -37,7 +37,7 @@ _KNOWN_NUMBA = (0, 61), (0, 68)
 """The first and the last Numba that `_Ready` is known to fit."""
 
 
-class _Ready(FunctionCache):
+class _Ready(FunctionCache):  # type: ignore[misc]
     """Kernels on disk, loaded without what only a compiler needs.
 
     Before it looks for a kernel, Numba imports all that it could compile one with, though a kernel from disk needs no more of it than the
@@ -62,7 +62,7 @@ def compiled(function: Callable[..., Any], *signatures: Any) -> Any:
     if not _numba_is_known():
         return njit(list(signatures), nogil=True, cache=True)(function)
     dispatcher = njit(nogil=True)(function)
-    dispatcher._cache = _Ready(function)
+    dispatcher._cache = _Ready(function)  # noqa: SLF001
     for signature in signatures:
         dispatcher.compile(signature)
     dispatcher.disable_compile()

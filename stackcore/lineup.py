@@ -76,6 +76,7 @@ class Lineup:
         self._misfits: list[str] = []
         self._noted: set[str] = set()
         self._kept: deque[_Item] = deque()
+        self._kept_part: tuple[int, int | None] | None = None
 
     def frames(
         self, start: int = 0, stop: int | None = None, cells: Cells | None = None, *, again: bool = False
@@ -100,15 +101,15 @@ class Lineup:
                 yield aligned
             del aligned
 
-    def _items(
-        self, start: int, stop: int | None, cells: Cells | None, again: bool
-    ) -> Iterator[_Item]:
-        if self._kept and not again:
+    def _items(self, start: int, stop: int | None, cells: Cells | None, again: bool) -> Iterator[_Item]:
+        if not again and self._kept_part == (start, stop):
+            self._kept_part = None
             while self._kept:
                 self._check_cancelled()
                 yield self._kept.popleft()
             return
         self._kept.clear()
+        self._kept_part = None
         kept: deque[_Item] | None = deque() if again and self._is_small() else None
         decoders = min(AHEAD, self._options.threads)
         part = _part(self.source, start, stop)
@@ -128,7 +129,7 @@ class Lineup:
                 yield item
                 del item
         if kept is not None:
-            self._kept = kept
+            self._kept, self._kept_part = kept, (start, stop)
 
     def _is_small(self) -> bool:
         kind = self.source.kind

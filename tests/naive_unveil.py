@@ -52,6 +52,26 @@ def blend(
     return picture, total
 
 
+def bicubic(frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """A frame on the reference, pixel by pixel (Keys 1981, a = -3/4); beyond its border it goes on as its outermost pixels."""
+
+    def weight(distance: float) -> float:
+        x, a = abs(distance), -0.75
+        if x <= 1:
+            return (a + 2) * x**3 - (a + 3) * x**2 + 1
+        return a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a if x < 2 else 0.0
+
+    height, width = frame.shape[:2]
+    result = np.zeros(frame.shape)
+    for y, x in np.ndindex(height, width):
+        u, v = matrix @ (x, y, 1)
+        for row in range(int(np.floor(v)) - 1, int(np.floor(v)) + 3):
+            for column in range(int(np.floor(u)) - 1, int(np.floor(u)) + 3):
+                at = min(max(row, 0), height - 1), min(max(column, 0), width - 1)
+                result[y, x] += weight(v - row) * weight(u - column) * frame[at]
+    return np.clip(result, 0, np.iinfo(frame.dtype).max)
+
+
 def lain_over(
     place: np.ndarray, colour: np.ndarray, wanted: np.ndarray, blur: float, gap: float
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -13,12 +13,23 @@ import numpy.typing as npt
 from numba import types
 
 from stackcore._jit import F64, I64, READ_ONLY, U8, U16, array, by_pixel, row_function
-from stackcore.methods._resample_kernel import read_between, read_nearest, weigh_columns
+from stackcore.methods._resample_kernel import (
+    LEVEL,
+    Columns,
+    Lines,
+    numbered,
+    read_between,
+    read_nearest,
+    weigh_columns,
+)
 
 U32 = npt.NDArray[np.uint32]
 
-LEVEL = 1 / 32
-"""Pixels: rows of which the first and the last are shifted by less than that against each other are shifted alike."""
+_GAP = 4
+"""Cells that do not count end a run if there are more."""
+
+_FEW_ROWS = 32
+"""Where no more of them share the weights of their columns, only columns that count are weighed."""
 
 _FINE = 4
 """Pixels times gain are kept with so many more bits."""
@@ -33,77 +44,127 @@ def _fill(shares: Any, share: Any, begin: int, length: int, last: bool) -> None:
 
 
 @row_function
-def _shown(matrix: F64, x: float, y: float, height: int, width: int) -> bool:
-    """Whether a frame shows a place of the reference, with all that interpolation reaches."""
-    u = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]
-    v = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]
-    return 2 <= u <= width - 3 and 2 <= v <= height - 3
-
-
-@row_function
-def _add(line: Any, gains: U32, shares: U32, white: np.uint32, sums: Any) -> None:
+def _add(  # noqa: PLR0917
+    values: Any,
+    at: int,
+    gains: U32,
+    shares: U32,
+    stretch: tuple[int, int],
+    white: np.uint32,
+    sums: Any,
+    to: int,
+) -> None:
     """A plain loop without any question in it: the compiler makes vectors of that.
 
     In 32 bits nothing overflows: 16 bits of a pixel, at most 16 of its gain, which are then shifted out; or 20 of both, and 8 of a weight.
     """
     half = np.uint32(1 << (_FINE - 1))
-    for i in range(sums.size):
-        value = min((np.uint32(line[i]) * gains[i]) >> np.uint32(12 - _FINE), white)
-        sums[i] += (value * shares[i] + half) >> np.uint32(_FINE)
+    source, target = np.uint64(at), np.uint64(to)
+    begin, end = stretch
+    for k in range(end - begin):
+        i, x = np.uint64(k), np.uint64(begin + k)
+        value = min((np.uint32(values[source + i]) * gains[x]) >> np.uint32(12 - _FINE), white)
+        sums[target + i] += (value * shares[x] + half) >> np.uint32(_FINE)
 
 
 @row_function
 def _share_out(  # noqa: PLR0917
-    depth: U16, breadth: U8, place: np.int32, weights: U16, shares: U32
-) -> tuple[int, int]:
-    """How much a frame counts in each cell of a row; the first one in which it does, and the one after the last."""
-    begin, end = shares.size, 0
-    for cell in range(shares.size):
-        distance = abs(np.int32(depth[cell]) - place)
-        shares[cell] = np.uint32(0)
+    depth: U16, breadth: U8, place: np.int32, weights: U16, row: int, cell: int, share: U32, count: int
+) -> None:
+    """How much a frame counts in each of some cells of a row."""
+    for k in range(count):
+        distance = abs(np.int32(depth[row, cell + k]) - place)
+        share[k] = np.uint32(0)
         if distance < weights.shape[1]:
-            shares[cell] = np.uint32(weights[breadth[cell], distance])
-            if shares[cell] != 0:
-                begin, end = min(begin, cell), cell + 1
+            share[k] = np.uint32(weights[breadth[row, cell + k], distance])
+
+
+@row_function
+def _next_run(share: U32, start: int, count: int) -> tuple[int, int]:
+    """The first cell from `start` on that counts, and the end of the run that it begins, which a small gap does not end; no cell if there is none."""
+    begin = start
+    while begin < count and share[begin] == 0:
+        begin += 1
+    end, k = begin, begin
+    while k < count and k - end < _GAP:
+        if share[k] != 0:
+            end = k + 1
+        k += 1
     return begin, end
 
 
 @row_function
 def _hide(  # noqa: PLR0917
-    matrix: F64, x: float, y: float, step: int, size: tuple[int, int], shares: U32
+    matrix: F64, x: float, y: float, step: int, size: tuple[int, int, int], share: U32, begin: int, end: int
 ) -> None:
-    """Where a frame does not show all that interpolation reaches it counts nothing."""
-    height, width = size
-    for cell in range(shares.size):
-        u = matrix[0, 0] * (x + step * cell) + matrix[0, 1] * y + matrix[0, 2]
-        v = matrix[1, 0] * (x + step * cell) + matrix[1, 1] * y + matrix[1, 2]
-        if not (2 <= u <= width - 3 and 2 <= v <= height - 3):
-            shares[cell] = np.uint32(0)
+    """Where a frame does not show all that interpolation reaches it counts nothing; `x` and `y` is the middle of cell 0."""
+    for k in range(begin, end):
+        u = matrix[0, 0] * (x + step * k) + matrix[0, 1] * y + matrix[0, 2]
+        v = matrix[1, 0] * (x + step * k) + matrix[1, 1] * y + matrix[1, 2]
+        if not (2 <= u <= size[1] - 3 and 2 <= v <= size[0] - 3):
+            share[k] = np.uint32(0)
 
 
 @row_function
-def _spread(share: U32, total: U16, values: int, shares: U32) -> None:
-    """What cells count for each of their values, so many a cell; the last cell has what is left. Added to their sums, too."""
-    last = share.size - 1
-    for cell in range(share.size):
-        total[cell] += np.uint16(share[cell])
-        for i in range(values * cell, shares.size if cell == last else values * (cell + 1)):
-            shares[i] = share[cell]
+def _spread(share: U32, begin: int, end: int, values: int, past: int, shares: U32) -> None:  # noqa: PLR0917
+    """What cells count for each of their values, so many a cell; the last goes on to `past`."""
+    for k in range(begin, end):
+        for i in range(values * k, past if k == end - 1 else values * (k + 1)):
+            shares[i] = share[k]
 
 
 @row_function
-def _sort(grainy: U8, share: U32, step: int, grains: U8) -> tuple[int, int, bool]:
+def _sort(  # noqa: PLR0917
+    grainy: U8, row: int, cell: int, share: U32, begin: int, end: int, step: int, past: int, grains: U8
+) -> tuple[int, int, bool]:
     """Whether there is grain in each column of some cells; the first with detail, the one after the last, and whether any has grain."""
-    begin, end, any_grain = grains.size, 0, False
-    for cell in range(share.size):
-        first, stop = step * cell, grains.size if cell == share.size - 1 else step * (cell + 1)
-        grain = share[cell] != 0 and grainy[cell] != 0
+    first, last, any_grain = past, 0, False
+    for k in range(begin, end):
+        stop = past if k == end - 1 else step * (k + 1)
+        grain = share[k] != 0 and grainy[row, cell + k] != 0
         any_grain |= grain
-        if share[cell] != 0 and not grain:
-            begin, end = min(begin, first), stop
-        for x in range(first, stop):
+        if share[k] != 0 and not grain:
+            first, last = min(first, step * k), stop
+        for x in range(step * k, stop):
             grains[x] = grain
-    return begin, end, any_grain
+    return first, last, any_grain
+
+
+@row_function
+def _read(  # noqa: PLR0917
+    values: Any, size: tuple[int, int, int], matrix: F64, white: np.float32, part: tuple[int, int, int], stretch: tuple[int, int, int],
+    detail: tuple[int, int, bool], grains: U8, weighed: I64, columns: Columns, lines: Lines, out: Any,
+) -> None:  # fmt: skip
+    """A stretch of a row of a moved frame.
+
+    Args:
+        values: of the frame.
+        size: of the frame: rows, columns, channels.
+        matrix: from pixels of the reference to pixels of the frame.
+        white: largest value.
+        part: first column and number of columns of the part; how many rows share the weights of their columns.
+        stretch: row; first column of the stretch, counted in the part, and the one after its last.
+        detail: the same of what has detail; and whether anything has not.
+        grains: what has not.
+        weighed: up to which row, from and up to which columns' weights are known; kept.
+        columns: what is known of them, see `weigh_columns`; kept.
+        lines: to work in, see `read_between`.
+        out: values of the part; those of the stretch are written.
+    """
+    left, width, stack = part
+    y, begin, end = stretch
+    wholes, runs, weights = columns
+    rise = matrix[1, 0] / matrix[0, 0]
+    if y >= weighed[0] or begin < weighed[1] or end > weighed[2]:
+        weighed[0] = y + stack
+        weighed[1], weighed[2] = (begin, end) if stack < _FEW_ROWS else (0, width)
+        start_at = matrix[0, 0] * left + matrix[0, 1] * (y + (stack - 1) / 2) + matrix[0, 2]
+        weigh_columns(start_at, matrix[0, 0], size[2], weighed[1], weighed[2], wholes, runs, weights)
+    crossing = matrix[1, 1] * y + matrix[1, 2] - rise * (matrix[0, 1] * y + matrix[0, 2])
+    if detail[0] < detail[1]:
+        read_between(values, size, columns, detail[0], detail[1], crossing, rise, white, lines, out)
+    if detail[2]:
+        read_nearest(values, size, columns, grains, begin, end, crossing, rise, out)
 
 
 _BLEND = (
@@ -160,77 +221,56 @@ def blend(  # noqa: PLR0917
         out: as many values as the widest part has in a row, to work in.
     """
     h, w = depth.shape
-    height, width = source.shape[0], source.shape[1] // channels
-    place, step = np.int32(gain[channels + 1]), 1 << halvings
+    size = (source.shape[0], source.shape[1] // channels, channels)
+    values, flat_sums = source.reshape(source.size), sums.reshape(sums.size)
+    place, step, columns = np.int32(gain[channels + 1]), 1 << halvings, out.size // channels
     full, white = np.float32(gain[channels]), np.uint32(gain[channels] << _FINE)
-    columns = out.size // channels
-    rise = matrix[1, 0] / matrix[0, 0]
-    # So many rows share the weights of their columns.
-    stack = min(height, max(1, int(LEVEL / max(abs(matrix[0, 1]), 1e-9))))
+    stack = min(size[0], max(1, int(LEVEL / max(abs(matrix[0, 1]), 1e-9))))
     gains, shares = np.empty(out.size, np.uint32), np.empty(out.size, np.uint32)
     for i in range(out.size):
         gains[i] = np.uint32(gain[i % channels])
-    share, kinds = np.empty(columns, np.uint32), np.empty(columns, np.uint8)
-    runs = np.empty(columns, np.int64)
-    rows, wholes, around = (
-        np.empty(4, np.uint64),
-        np.empty(columns, np.int64),
-        np.empty(4 * out.size, np.float32),
-    )
-    line = np.empty((int(abs(matrix[0, 0]) * columns) + 8) * channels, np.float32)
-    column = np.empty_like(line)
-    for i in range(line.size):
-        column[i] = np.float32(i // channels)
+    share, grains, weighed = np.empty(columns, np.uint32), np.empty(columns, np.uint8), np.empty(3, np.int64)
+    known = np.empty(columns, np.int64), np.empty(columns, np.int64), np.empty(4 * out.size, np.float32)
+    longest = (int(abs(matrix[0, 0]) * columns) + 8) * channels
+    lines = np.empty(4, np.uint64), numbered(longest, channels), np.empty(longest, np.float32)
     for part in range(parts.shape[0]):
-        first, end, left, right = parts[part, 0], parts[part, 1], parts[part, 2], parts[part, 3]
-        cell, past = left >> halvings, min(w, ((right - 1) >> halvings) + 1)
-        width_of_part = right - left
-        own, own_runs, own_around = wholes[:width_of_part], runs[:width_of_part], around[: 4 * channels * width_of_part]
-        weighed_to = first
-        for row in range(first >> halvings, min(h, ((end - 1) >> halvings) + 1)):
-            top = row << halvings
-            begin, stop = _share_out(
-                depth[row, cell:past], breadth[row, cell:past], place, weights, share[: past - cell]
-            )
-            if moved and begin < stop:
-                middle = (step - 1) / 2
-                x, y = left + step * begin + middle, top + middle
-                _hide(matrix, x, y, step, (height, width), share[begin:stop])
-            if begin >= stop:
-                continue
-            x0, x1 = step * begin, width_of_part if cell + stop == w else step * stop
-            _spread(
-                share[begin:stop],
-                total[row, cell + begin : cell + stop],
-                channels * step,
-                shares[channels * x0 : channels * x1],
-            )
-            detail, detail_end, any_grain = 0, 0, False
-            if moved:
-                detail, detail_end, any_grain = _sort(
-                    grainy[row, cell + begin : cell + stop], share[begin:stop], step, kinds[x0:x1]
-                )
-                detail, detail_end = detail + x0, detail_end + x0
-            inner, outer = (
-                slice(channels * x0, channels * x1),
-                slice(channels * (left + x0), channels * (left + x1)),
-            )
-            for y in range(top, end if row == h - 1 else min(end, top + step)):
-                if not moved:
-                    _add(source[y, outer], gains[inner], shares[inner], white, sums[y, outer])
-                    continue
-                if y >= weighed_to:
-                    weighed_to = y + stack
-                    start_at = matrix[0, 0] * left + matrix[0, 1] * (y + (stack - 1) / 2) + matrix[0, 2]
-                    weigh_columns(start_at, matrix[0, 0], channels, own, own_runs, own_around)
-                crossing = matrix[1, 1] * y + matrix[1, 2] - rise * (matrix[0, 1] * y + matrix[0, 2])
-                if detail < detail_end:
-                    read_between(
-                        source, channels, own, own_runs, own_around, detail, detail_end, crossing, rise, full, rows, column, line, out
-                    )  # fmt: skip
-                if any_grain:
-                    read_nearest(source, channels, own, own_around, kinds, x0, x1, crossing, rise, out)
-                _add(out[inner], gains[inner], shares[inner], white, sums[y, outer])
+        top, bottom, left, width = (
+            parts[part, 0],
+            parts[part, 1],
+            parts[part, 2],
+            parts[part, 3] - parts[part, 2],
+        )
+        cell = left >> halvings
+        cells = min(w, ((left + width - 1) >> halvings) + 1) - cell
+        weighed[:] = 0
+        for row in range(top >> halvings, min(h, ((bottom - 1) >> halvings) + 1)):
+            _share_out(depth, breadth, place, weights, row, cell, share, cells)
+            end = 0
+            while True:
+                begin, end = _next_run(share, end, cells)
+                if begin == end:
+                    break
+                first = row << halvings
+                x0, x1 = step * begin, width if cell + end == w else step * end
+                detail = 0, 0, False
+                if moved:
+                    middle = (step - 1) / 2
+                    _hide(matrix, left + middle, first + middle, step, size, share, begin, end)
+                    detail = _sort(grainy, row, cell, share, begin, end, step, x1, grains)
+                for k in range(begin, end):
+                    total[row, cell + k] += np.uint16(share[k])
+                _spread(share, begin, end, channels * step, channels * x1, shares)
+                for y in range(first, bottom if row == h - 1 else min(bottom, first + step)):
+                    target = channels * (size[1] * y + left + x0)
+                    stretch = (channels * x0, channels * x1)
+                    if moved:
+                        in_part = (y, x0, x1)
+                        _read(
+                            values, size, matrix, full, (left, width, stack), in_part, detail, grains, weighed, known, lines, out
+                        )  # fmt: skip
+                        _add(out, stretch[0], gains, shares, stretch, white, flat_sums, target)
+                    else:
+                        _add(values, target, gains, shares, stretch, white, flat_sums, target)
 
 
 @by_pixel(

@@ -117,11 +117,7 @@ def agree(  # noqa: PLR0917
         vector[:] = 0
         for i in range(count):
             _add_tile(tiles[i], weights[i] * robust[i], matrix, vector)
-        for i in range(
-            4
-        ):  # one by one: whole arrays could differ in shape, and to say so takes Numba's text functions with it
-            for j in range(4):
-                normal[i, j] = matrix[i, j]
+        normal[:] = matrix
         if turn == rounds:
             break
         if zoom_sigma > 0:

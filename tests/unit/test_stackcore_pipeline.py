@@ -13,7 +13,7 @@ from stackcore import alignment, lineup, pipeline
 from stackcore.aligned import IDENTITY, AlignedFrame, reduced_matrix
 from stackcore.alignment import BadAlignment
 from stackcore.depth import DepthMap
-from stackcore.files import Arrays, StackError, open_source
+from stackcore.files import Arrays, StackError, open_source, source
 from stackcore.files.source import BaseSource, Entry
 from stackcore.growing import GrowingPreview
 from stackcore.methods import Fused
@@ -158,7 +158,10 @@ def test_no_frame_that_can_be_used_is_an_error_that_names_them(tmp_path):
     assert not decoding_threads()
 
 
-def test_a_frame_that_is_gone_in_the_second_pass_is_an_error_that_names_it(tmp_path, measure, method):
+def test_a_frame_that_is_gone_in_the_second_pass_is_an_error_that_names_it(
+    tmp_path, measure, method, monkeypatch
+):
+    monkeypatch.setattr(lineup, "KEPT_BYTES", 0)
     method(passes=2)
     paths = write_stack(tmp_path)
 
@@ -169,6 +172,36 @@ def test_a_frame_that_is_gone_in_the_second_pass_is_an_error_that_names_it(tmp_p
     with pytest.raises(StackError, match=r"f005\.png could be read before"):
         fuse(open_source(paths), FuseOptions(threads=1), progress=spoil)
     assert FakeMethod.made[0].closed == 1
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_small_stack_is_decoded_once_for_two_passes(tmp_path, monkeypatch, kept):
+    paths = write_stack(tmp_path)
+    size = stack_pixels()[0].nbytes * len(paths)
+    monkeypatch.setattr(lineup, "KEPT_BYTES", size if kept else size - 1)
+    decoded = []
+    decode = source.decode_frame
+    monkeypatch.setattr(
+        source, "decode_frame", lambda *args, **options: decoded.append(args[1]) or decode(*args, **options)
+    )
+    stack = open_source(paths)
+    options = FuseOptions(method="depth", align=False, even=False, threads=2)
+    result = fuse(stack, options)
+    names = sorted(path.name for path in paths)
+    assert sorted(decoded) == (names if kept else sorted(names * 2))
+    again = fuse(Arrays(stack_pixels()), options)
+    assert (result.picture == again.picture).all()
+    np.testing.assert_array_equal(result.depth.frame_index, again.depth.frame_index)
+
+
+def test_slabs_of_a_small_stack_keep_their_own_frames(tmp_path, monkeypatch):
+    paths = write_stack(tmp_path)
+    options = FuseOptions(method="depth", align=False, even=False, threads=2, slab_frames=4, slab_overlap=1)
+    pictures = []
+    for most in (0, lineup.KEPT_BYTES):
+        monkeypatch.setattr(lineup, "KEPT_BYTES", most)
+        pictures.append(fuse(open_source(paths), options).picture)
+    assert (pictures[0] == pictures[1]).all()
 
 
 class Counted(BaseSource):

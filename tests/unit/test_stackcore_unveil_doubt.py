@@ -140,11 +140,11 @@ def test_one_frame_leaves_no_doubt():
 @pytest.mark.parametrize("place", [0.0, 0.4, 1.0, 2.6, 5.0])
 def test_what_is_not_wanted_is_not_blended(place):
     """Neither resampled nor counted: the first frame stays there, and the rest is as without."""
-    shape = (128, 192)
+    shape = (96, 1200)
     frames = [AlignedFrame(k, np.full(shape, 20 * k + 10, np.uint8)) for k in range(6)]
     found = Sharpest(np.full(shape, place, np.float32), np.ones(shape, np.float32), np.ones(shape, np.bool_))
     unwanted = np.zeros(shape, np.bool_)
-    unwanted[:, :100] = True
+    unwanted[:, :600] = True
     bands = Bands(1)
     blends = [Blend(setting_for(frames[0].pixels), bands, found, unwanted=one) for one in (None, unwanted)]
     pictures = []
@@ -152,7 +152,8 @@ def test_what_is_not_wanted_is_not_blended(place):
         for k, frame in enumerate(frames):
             blend.add(frame, k)
         pictures.append(blend.picture())
-    assert (pictures[1][:, 100:] == pictures[0][:, 100:]).all()
-    assert (pictures[1][:, :100] == frames[0].pixels[:, :100]).all()
-    assert blends[1]._tiles.due(round(place))
-    assert {tile.left for k in range(6) for tile in blends[1]._tiles.due(k)} == {64, 128}
+    assert (pictures[1][:, 600:] == pictures[0][:, 600:]).all()
+    assert (pictures[1][:, :600] == frames[0].pixels[:, :600]).all()
+    due = np.vstack([blends[1]._tiles.due(k) for k in range(6)])
+    assert set(due[:, 2]) == {512, 1024}
+    assert set(blends[0]._tiles.due(round(place))[:, 2]) == {0, 512, 1024}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 
@@ -66,30 +67,44 @@ def test_focus_energy(shape, dtype):
             assert (energy_of(picture, radius, scale, band_rows) == whole).all()
 
 
-def blended(frames, gains, shown, sixteenths, weights, breadth, halvings):
-    """As `Blend` does: part by part, every second part cut out of the frame as a resampled one is."""
+STILL = np.eye(3)[:2]
+
+
+def blended(frames, gains, sixteenths, weights, breadth, halvings, *, matrices=None, grainy=None):
+    """As `Blend` does: part by part, a few at once."""
     height, width = frames[0].shape[:2]
     channels = 1 if frames[0].ndim == 2 else 3
     dtype = frames[0].dtype
     sums = np.zeros((height, width * channels), np.uint32 if dtype == np.uint16 else np.uint16)
     total = np.zeros(sixteenths.shape, np.uint16)
-    side = 4 << halvings
+    starts = (range(0, cells, side) for cells, side in zip(sixteenths.shape, (4, 9), strict=True))
+    rows, columns = (
+        _blend._edges(start, size, cells, 1 << halvings)
+        for start, size, cells in zip(starts, (height, width), sixteenths.shape, strict=True)
+    )
+    parts = np.array([[*row, *column] for row, column in itertools.product(rows, columns)])
+    out = np.empty(int((parts[:, 3] - parts[:, 2]).max()) * channels, dtype)
+    grainy = np.zeros(sixteenths.shape, np.uint8) if grainy is None else grainy
     for k, frame in enumerate(frames):
         gain = np.rint(np.atleast_1d(gains[k]) * 4096).astype(np.int64)
         numbers = np.concatenate([gain, [np.iinfo(dtype).max, 16 * k]]).astype(np.int64)
-        for n, (top, left) in enumerate(itertools.product(range(0, height, side), range(0, width, side))):
-            end, right = min(height, top + side), min(width, left + side)
-            source, row, column = lines_of(frame), 0, 0
-            if n % 2:
-                source, row, column = lines_of(frame[top:end, left:right]), top, left
-            part = (top, end, left, right)
-            tables = (sixteenths, breadth, weights, shown[k])
-            blend[dtype](source, channels, halvings, row, column, *part, numbers, *tables, total, sums)
+        matrix = STILL if matrices is None else matrices[k]
+        how = (channels, halvings, matrix, not np.array_equal(matrix, STILL))
+        for some in np.array_split(parts, 3):
+            if len(some):
+                tables = (sixteenths, breadth, grainy, weights, total)
+                blend[dtype](lines_of(frame), *how, some, numbers, *tables, sums, out)
     picture = frames[0].copy()
     for first in range(0, height, 5):
         end = min(height, first + 5)
         divide[dtype](sums, total, channels, halvings, first, end, picture.reshape(height, -1))
     return picture
+
+
+def most_off(total, shape):
+    """Half a level at the end, a 16th of one for gains, and half a unit of the sum for every frame."""
+    total = total if len(shape) == 2 else total[..., None]
+    return 0.5 + 1 / 16 + 2.5 / np.maximum(total, 1)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -99,19 +114,97 @@ def test_blend(shape, dtype, halvings):
     rng = np.random.default_rng(1)
     cells = tuple(max(1, n >> halvings) for n in shape[:2])
     frames = [noise(rng, shape, dtype) for _ in range(5)]
-    shown = [(rng.random(cells) < 0.7).astype(np.uint8) for _ in frames]
     sixteenths = rng.integers(0, 16 * 4 + 8, cells).astype(np.uint16)
+    sixteenths[rng.random(cells) < 0.2] = 999  # of no frame
     weights = _blend._weights((0.3, 0.7, 1.1, 1.6))
     breadth = rng.integers(0, 4, cells).astype(np.uint8)
+    shown = [np.ones(cells, np.uint8)] * 5
     for gains in (np.ones((5, *shape[2:])), np.rint(4096 * rng.uniform(0.5, 1.6, (5, *shape[2:]))) / 4096):
-        got = blended(frames, gains, shown, sixteenths, weights, breadth, halvings)
+        got = blended(frames, gains, sixteenths, weights, breadth, halvings)
         wanted, total = naive_unveil.blend(frames, gains, shown, sixteenths, weights, breadth, 1 << halvings)
-        total = total if len(shape) == 2 else total[..., None]
-        # Half a level at the end, a 16th of one for gains, and half a unit of the sum for every frame.
-        most = 0.5 + 1 / 16 + 2.5 / np.maximum(total, 1)
         counted = np.isfinite(wanted)
-        assert (np.abs(got - wanted) <= most)[counted].all()
+        assert (np.abs(got - wanted) <= most_off(total, shape))[counted].all()
         assert (got == frames[0])[~counted].all(), "where nothing counts the first frame shows"
+
+
+def moved(shape, zoom, turn, shift):
+    """About the middle; (2, 3)."""
+    a, b = zoom * np.cos(turn), zoom * np.sin(turn)
+    linear = np.array([[a, -b], [b, a]])
+    middle = (np.array(shape[1::-1]) - 1) / 2
+    return np.column_stack([linear, middle - linear @ middle + shift])
+
+
+def cells_shown(matrix, shape, cells, side):
+    height, width = shape[:2]
+    y, x = np.mgrid[: cells[0], : cells[1]] * side + (side - 1) / 2
+    u, v = np.tensordot(matrix, [x, y, np.ones_like(x)], 1)
+    return ((u >= 2) & (u <= width - 3) & (v >= 2) & (v <= height - 3)).astype(np.uint8)
+
+
+MOTIONS = [
+    (1.0, 0.0, (0.4, -0.25)),
+    (1.03, 0.0, (3.0, 2.0)),
+    (0.97, 0.0003, (-1.3, 0.6)),
+    (1.0, 0.007, (0.2, 5.7)),
+    (0.99, -0.06, (-12.5, 0.1)),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("zoom", "turn", "shift"), MOTIONS)
+@pytest.mark.parametrize(("shape", "halvings"), [((37, 61), 0), ((40, 53, 3), 1)])
+def test_blend_of_moved_frames(zoom, turn, shift, shape, halvings, dtype):
+    rng = np.random.default_rng(3)
+    white = np.iinfo(dtype).max
+    rough = [cv2.GaussianBlur(rng.random(shape), (0, 0), 1.5) for _ in range(3)]
+    frames = [np.rint(white * (0.5 + 2 * (frame - 0.5))).clip(0, white).astype(dtype) for frame in rough]
+    matrices = [moved(shape, zoom, turn, (part * shift[0], part * shift[1])) for part in (1, 0.6, 1.4)]
+    cells = tuple(n >> halvings for n in shape[:2])
+    sixteenths = rng.integers(0, 48, cells).astype(np.uint16)
+    sixteenths[10:14, 5:20] = 999  # gaps that end a run, and some that do not
+    weights = _blend._weights((0.3, 0.7, 1.1, 1.6))
+    breadth = rng.integers(0, 4, cells).astype(np.uint8)
+    gains = np.ones((3, *shape[2:]))
+    got = blended(frames, gains, sixteenths, weights, breadth, halvings, matrices=matrices)
+    resampled = [naive_unveil.bicubic(frame, matrix) for frame, matrix in zip(frames, matrices, strict=True)]
+    shown = [cells_shown(matrix, shape, cells, 1 << halvings) for matrix in matrices]
+    # The naive twin takes what is brought to the type: white is read off it.
+    whole = [np.rint(frame).astype(dtype) for frame in resampled]
+    wanted, total = naive_unveil.blend(whole, gains, shown, sixteenths, weights, breadth, 1 << halvings)
+    counted = np.isfinite(wanted)
+    steepest = max(
+        np.abs(np.diff(frame.astype(float), axis=axis)).max() for frame in frames for axis in (0, 1)
+    )
+    # Rounded twice; and read a 64th of a pixel off its place at most, along the row and across.
+    most = most_off(total, shape) + 0.51 + 1.5 * steepest / 64
+    assert counted.mean() > 0.5
+    assert (np.abs(got - wanted) <= most)[counted].all()
+    assert (got == frames[0])[~counted].all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("zoom", "turn", "shift"), MOTIONS)
+def test_grain_is_that_of_the_nearest_pixels(zoom, turn, shift, dtype):
+    shape = (40, 53, 3)
+    rng = np.random.default_rng(4)
+    frame, first = noise(rng, shape, dtype), np.zeros(shape, dtype)
+    matrix = moved(shape, zoom, turn, shift)
+    cells = (20, 26)
+    ones = np.ones(cells, np.uint8)
+    sixteenths, weights = np.full(cells, 16, np.uint16), _blend._weights((0.0,))
+    stack = {"matrices": [STILL, matrix], "grainy": ones}
+    got = blended([first, frame], np.ones((2, 3)), sixteenths, weights, 0 * ones, 1, **stack)
+    y, x = np.mgrid[:40, :53]
+    places = np.tensordot(matrix, [x, y, np.ones_like(x)], 1)
+    u, v = np.rint(places).astype(int)
+    shown = cells_shown(matrix, shape, cells, 2).repeat(2, 0).repeat(2, 1)
+    shown = np.column_stack([shown, shown[:, -1]]) > 0
+    # Halfway between two pixels either is nearest.
+    plain = (np.abs(np.abs(places - np.rint(places)) - 0.5) > 0.05).all(axis=0) & shown
+    assert plain.sum() > 300
+    assert (got[plain] == frame[v[plain], u[plain]]).all()
+    assert (got[~shown] == 0).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -121,15 +214,14 @@ def test_sums_hold_white_at_every_phase_and_no_place_is_without_a_frame(dtype, b
     sixteenths = np.arange(16 * 9 + 1, dtype=np.uint16)[None, :]
     white = np.iinfo(dtype).max
     shape = sixteenths.shape
-    shown = [np.ones(shape, np.uint8)] * 10
     for row in range(len(breadths)):
         breadth = np.full(shape, row, np.uint8)
         # Only the first frame is dark: what it shows alone would stay dark.
         frames = [np.full(shape, white if k else 0, dtype) for k in range(10)]
-        picture = blended(frames, np.ones(10), shown, sixteenths, weights, breadth, 0)
+        picture = blended(frames, np.ones(10), sixteenths, weights, breadth, 0)
         assert (picture[:, 16 * 6 :] == white).all()
         frames[0][:] = white
-        assert (blended(frames, np.full(10, 1.5), shown, sixteenths, weights, breadth, 0) == white).all()
+        assert (blended(frames, np.full(10, 1.5), sixteenths, weights, breadth, 0) == white).all()
 
 
 def steps(rng, h, w, depths):

@@ -80,7 +80,9 @@ def test_where_nothing_shows_a_frames_grain_stays_unless_it_is_loud(noise_sigma,
     between = np.array([[1, 0, 0.5], [0, 1, 0.5]])
     stack = [AlignedFrame(k, frame, between if k else np.eye(3)[:2]) for k, frame in enumerate(frames)]
     inside = unveiled(stack).picture[8:-8, 8:-8]
-    assert least <= inside.std() / frames[0].std() <= most, "interpolating halfway leaves less than half of it"
+    assert least <= inside.std() / frames[0].std() <= most, (
+        "interpolating halfway leaves less than half of it"
+    )
 
 
 def test_where_only_the_first_frame_shows_anything_it_is_shown():
