@@ -30,6 +30,35 @@ does so in every frame, and in the same direction."""
 
 
 @row_function
+def _steps_within(fraction: float, slope: float) -> int:
+    """How many steps of a slope it takes from a fraction to beyond 0 or 1."""
+    left = (1 - fraction) / slope if slope > 0 else fraction / max(-slope, 1e-12)
+    return int(min(left, 1e6)) + 1
+
+
+@row_function
+def _lerp(  # noqa: PLR0917
+    patch: F32,
+    i: int,
+    j: int,
+    p: np.float32,
+    q: np.float32,
+    p_step: np.float32,
+    q_step: np.float32,
+    seen: F32,
+) -> None:
+    """Samples that begin `p` and `q` behind a pixel and go on from pixel to pixel."""
+    upper, lower = patch[j], patch[j + 1]
+    at = np.uint64(i)
+    for x in range(seen.size):
+        k = at + np.uint64(x)
+        across, down = p + p_step * np.float32(x), q + q_step * np.float32(x)
+        above = upper[k] + across * (upper[k + np.uint64(1)] - upper[k])
+        below = lower[k] + across * (lower[k + np.uint64(1)] - lower[k])
+        seen[x] = above + down * (below - above)
+
+
+@row_function
 def _sample(  # noqa: PLR0917
     patch: F32, u: float, v: float, ux: float, vx: float, seen: F32
 ) -> bool:
@@ -39,13 +68,15 @@ def _sample(  # noqa: PLR0917
     limit = patch.shape[0] - 1
     if min(u, last_u) < 0 or min(v, last_v) < 0 or max(u, last_u) >= limit or max(v, last_v) >= limit:
         return False
-    for x in range(seen.size):
+    x = 0
+    while x < seen.size:  # by runs of samples whose neighbours lie side by side
         at_u, at_v = u + ux * x, v + vx * x
-        i, j = np.int64(at_u), np.int64(at_v)
-        p, q = np.float32(at_u - i), np.float32(at_v - j)
-        upper = patch[j, i] + p * (patch[j, i + 1] - patch[j, i])
-        lower = patch[j + 1, i] + p * (patch[j + 1, i + 1] - patch[j + 1, i])
-        seen[x] = upper + q * (lower - upper)
+        i, j = np.floor(at_u), np.floor(at_v)
+        stop = min(seen.size, x + min(_steps_within(at_u - i, ux - 1), _steps_within(at_v - j, vx)))
+        _lerp(
+            patch, int(i), int(j), np.float32(at_u - i), np.float32(at_v - j), np.float32(ux - 1), np.float32(vx), seen[x:stop]
+        )  # fmt: skip
+        x = stop
     return True
 
 
