@@ -95,17 +95,18 @@ def _rates(patches: list[npt.NDArray[np.uint8]], place: float) -> list[float]:
         return []
     sharp = patches[sharp_at].astype(np.float32)
     inner = slice(MARGIN, SIDE - MARGIN)
-    blurred = [_centred(cv2.filter2D(sharp, -1, disc(radius))[inner, inner]) for radius in RADII]
+    blurred = np.stack([_centred(cv2.filter2D(sharp, -1, disc(radius))[inner, inner]) for radius in RADII])
     found = []
     for number, patch in enumerate(patches):
         distance = abs(number - place)
         if distance < 1.5:
             continue
         seen = _centred(patch[inner, inner].astype(np.float32))
-        errors = [float(np.square(seen - other).mean()) for other in blurred]
+        errors = np.square(blurred - seen).mean(axis=(1, 2), dtype=np.float64)
         best = int(np.argmin(errors))
         if 1 <= best < len(RADII) - 1:
-            found.append(_vertex(RADII[best - 1 : best + 2], errors[best - 1 : best + 2]) / distance)
+            around = slice(best - 1, best + 2)
+            found.append(_vertex(RADII[around], errors[around].tolist()) / distance)
     return found
 
 
@@ -118,8 +119,12 @@ def disc(radius: float) -> Floats:
 
 
 def _vertex(radii: tuple[float, ...], errors: list[float]) -> float:
-    a, b, _ = np.polyfit(radii, errors, 2)
-    return float(np.clip(-b / (2 * a), radii[0], radii[2])) if a > 0 else radii[1]
+    """Where the parabola through three points is lowest (Newton's divided differences)."""
+    rise, next_rise = ((errors[k + 1] - errors[k]) / (radii[k + 1] - radii[k]) for k in (0, 1))
+    bend = (next_rise - rise) / (radii[2] - radii[0])
+    if bend <= 0:
+        return radii[1]
+    return min(max((radii[0] + radii[1]) / 2 - rise / (2 * bend), radii[0]), radii[2])
 
 
 def _centred(values: Floats) -> Floats:
