@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from numba import types
 
-from stackcore._jit import F64, I64, READ_ONLY, U8, U16, array, by_pixel, row_function
+from stackcore._jit import F32, F64, I64, READ_ONLY, U8, U16, array, by_pixel, row_function
 from stackcore.methods._resample_kernel import (
-    LEVEL,
     Columns,
     Lines,
-    numbered,
     read_between,
     read_nearest,
+    room_for,
+    rows_alike,
     weigh_columns,
 )
 
@@ -131,9 +131,19 @@ def _sort(  # noqa: PLR0917
 
 
 @row_function
+def _whole(row: F32, begin: int, end: int, white: np.float32, out: Any) -> None:
+    """Rounded, and no darker than black nor brighter than white."""
+    half, black = np.float32(0.5), np.float32(0)
+    first = np.uint64(begin)
+    for k in range(end - begin):
+        i = first + np.uint64(k)
+        out[i] = np.int32(min(max(row[i] + half, black), white))
+
+
+@row_function
 def _read(  # noqa: PLR0917
-    values: Any, size: tuple[int, int, int], matrix: F64, white: np.float32, part: tuple[int, int, int], stretch: tuple[int, int, int],
-    detail: tuple[int, int, bool], grains: U8, weighed: I64, columns: Columns, lines: Lines, out: Any,
+    values: Any, size: tuple[int, int, int], matrix: F64, white: np.float32, part: tuple[int, int], stretch: tuple[int, int, int],
+    detail: tuple[int, int, bool], grains: U8, weighed: I64, columns: Columns, lines: Lines, row: F32, out: Any,
 ) -> None:  # fmt: skip
     """A stretch of a row of a moved frame.
 
@@ -142,29 +152,28 @@ def _read(  # noqa: PLR0917
         size: of the frame: rows, columns, channels.
         matrix: from pixels of the reference to pixels of the frame.
         white: largest value.
-        part: first column and number of columns of the part; how many rows share the weights of their columns.
+        part: first column and number of columns of the part.
         stretch: row; first column of the stretch, counted in the part, and the one after its last.
         detail: the same of what has detail; and whether anything has not.
         grains: what has not.
         weighed: up to which row, from and up to which columns' weights are known; kept.
-        columns: what is known of them, see `weigh_columns`; kept.
-        lines: to work in, see `read_between`.
+        columns: what is known of them; kept.
+        lines: to work in.
+        row: likewise, as long as `out`.
         out: values of the part; those of the stretch are written.
     """
-    left, width, stack = part
+    left, width = part
     y, begin, end = stretch
-    wholes, runs, weights = columns
-    rise = matrix[1, 0] / matrix[0, 0]
     if y >= weighed[0] or begin < weighed[1] or end > weighed[2]:
-        weighed[0] = y + stack
-        weighed[1], weighed[2] = (begin, end) if stack < _FEW_ROWS else (0, width)
-        start_at = matrix[0, 0] * left + matrix[0, 1] * (y + (stack - 1) / 2) + matrix[0, 2]
-        weigh_columns(start_at, matrix[0, 0], size[2], weighed[1], weighed[2], wholes, runs, weights)
-    crossing = matrix[1, 1] * y + matrix[1, 2] - rise * (matrix[0, 1] * y + matrix[0, 2])
+        alike = rows_alike(matrix, y)
+        weighed[0] = alike[1]
+        weighed[1], weighed[2] = (begin, end) if alike[1] - alike[0] < _FEW_ROWS else (0, width)
+        weigh_columns(matrix, left, alike, size[2], weighed[1], weighed[2], columns)
     if detail[0] < detail[1]:
-        read_between(values, size, columns, detail[0], detail[1], crossing, rise, white, lines, out)
+        read_between(values, size, matrix, y, columns, detail[0], detail[1], lines, row)
+        _whole(row, size[2] * detail[0], size[2] * detail[1], white, out)
     if detail[2]:
-        read_nearest(values, size, columns, grains, begin, end, crossing, rise, out)
+        read_nearest(values, size, matrix, y, columns, grains, begin, end, out)
 
 
 _BLEND = (
@@ -225,14 +234,12 @@ def blend(  # noqa: PLR0917
     values, flat_sums = source.reshape(source.size), sums.reshape(sums.size)
     place, step, columns = np.int32(gain[channels + 1]), 1 << halvings, out.size // channels
     full, white = np.float32(gain[channels]), np.uint32(gain[channels] << _FINE)
-    stack = min(size[0], max(1, int(LEVEL / max(abs(matrix[0, 1]), 1e-9))))
     gains, shares = np.empty(out.size, np.uint32), np.empty(out.size, np.uint32)
     for i in range(out.size):
         gains[i] = np.uint32(gain[i % channels])
     share, grains, weighed = np.empty(columns, np.uint32), np.empty(columns, np.uint8), np.empty(3, np.int64)
-    known = np.empty(columns, np.int64), np.empty(columns, np.int64), np.empty(4 * out.size, np.float32)
-    longest = (int(abs(matrix[0, 0]) * columns) + 8) * channels
-    lines = np.empty(4, np.uint64), numbered(longest, channels), np.empty(longest, np.float32)
+    known, lines = room_for(columns, channels, matrix)
+    interpolated = np.empty(out.size, np.float32)
     for part in range(parts.shape[0]):
         top, bottom, left, width = (
             parts[part, 0],
@@ -266,7 +273,7 @@ def blend(  # noqa: PLR0917
                     if moved:
                         in_part = (y, x0, x1)
                         _read(
-                            values, size, matrix, full, (left, width, stack), in_part, detail, grains, weighed, known, lines, out
+                            values, size, matrix, full, (left, width), in_part, detail, grains, weighed, known, lines, interpolated, out
                         )  # fmt: skip
                         _add(out, stretch[0], gains, shares, stretch, white, flat_sums, target)
                     else:

@@ -8,6 +8,8 @@ small range of depth).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +25,7 @@ GRID = 6
 
 SIDE = 44
 MARGIN = 9
-RADII = (0.75, 1.25, 1.75, 2.5, 3.25, 4.25, 5.5, 7.0, 8.5)
+RADII: tuple[float, ...] = (0.75, 1.25, 1.75, 2.5, 3.25, 4.25, 5.5, 7.0, 8.5)
 MAX_FRAMES = 48
 """Of longer stacks the patches of every second, fourth ... frame are kept: 3.4 MB."""
 
@@ -118,7 +120,7 @@ def disc(radius: float) -> Floats:
     return np.asarray(kernel / kernel.sum(), np.float32)
 
 
-def _vertex(radii: tuple[float, ...], errors: list[float]) -> float:
+def _vertex(radii: Sequence[float], errors: Sequence[float]) -> float:
     """Where the parabola through three points is lowest (Newton's divided differences)."""
     rise, next_rise = ((errors[k + 1] - errors[k]) / (radii[k + 1] - radii[k]) for k in (0, 1))
     bend = (next_rise - rise) / (radii[2] - radii[0])
