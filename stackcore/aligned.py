@@ -20,6 +20,12 @@ IDENTITY: Matrix = np.eye(3)[:2]
 IDENTITY.flags.writeable = False
 
 
+def upright(matrix: Matrix) -> bool:
+    """Whether what is to the right, or below, stays there; the kernels that resample rely on it."""
+    across, down = matrix[0, 0], matrix[1, 1]
+    return bool(min(across, down) > max(abs(matrix[0, 1]), abs(matrix[1, 0])))
+
+
 def reduced_matrix(matrix: Matrix, factor: float) -> Matrix:
     """The same map between pictures whose pixels are blocks of `factor` x `factor` px.
 
@@ -94,6 +100,11 @@ class AlignedFrame:
     def moved(self) -> bool:
         """Whether the frame has to be resampled at all."""
         return not np.array_equal(self.matrix, IDENTITY)
+
+    @property
+    def upright(self) -> bool:
+        """Whether the frame lies as frames of one stack do: neither mirrored nor turned by 45 degrees or more."""
+        return upright(self.matrix)
 
     @cached_property
     def inside(self) -> npt.NDArray[np.bool_]:

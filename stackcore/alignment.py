@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stackcore.aligned import Matrix
+from stackcore.aligned import Matrix, upright
 from stackcore.files import write_whole
 
 FORMAT = 1
@@ -151,7 +151,8 @@ def _placed(rows: Iterable[Mapping[str, Any]]) -> Iterable[Placed]:
             or not (np.isfinite(matrix).all() and (gain > 0).all())
         ):
             raise ValueError(f"frame {row['index']} has no matrix of 2 x 3 and three gains")
-        if not (np.abs(matrix).max() < _FARTHEST and np.linalg.det(matrix[:, :2]) > _SMALLEST):
+        size = float(np.linalg.det(matrix[:, :2]))
+        if not (np.abs(matrix).max() < _FARTHEST and size > _SMALLEST and upright(matrix)):
             raise ValueError(f"the matrix of frame {row['index']} is no place where a frame can lie")
         yield Placed(
             int(row["index"]),

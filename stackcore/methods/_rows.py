@@ -90,7 +90,7 @@ def check(setting: Setting) -> None:
 
 
 def check_frame(setting: Setting, frame: AlignedFrame, cell: int = 1) -> None:
-    """Raise `ValueError` when `frame` is not as `setting` says, or is smaller than means of `cell` x `cell` px."""
+    """Raise `ValueError` when `frame` is not as `setting` says, is smaller than means of `cell` x `cell` px, or lies as none of a stack does."""
     shape = (setting.height, setting.width) if setting.channels == 1 else (setting.height, setting.width, 3)
     fits = (*frame.shape, *frame.pixels.shape[2:]) == shape and frame.cell in {1, cell}
     if not fits or frame.pixels.dtype != np.dtype(setting.dtype):
@@ -99,6 +99,8 @@ def check_frame(setting: Setting, frame: AlignedFrame, cell: int = 1) -> None:
         raise ValueError(
             f"this stack has frames of {wanted} {np.dtype(setting.dtype)}, not {given} {frame.pixels.dtype}"
         )
+    if not frame.upright:
+        raise ValueError(f"frame {frame.index} lies mirrored, or turned by 45 degrees or more")
 
 
 class Bands:

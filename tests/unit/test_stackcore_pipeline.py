@@ -454,7 +454,16 @@ def test_what_is_no_registration_is_said_so_with_its_name(tmp_path, text):
         alignment.load(path)
 
 
-@pytest.mark.parametrize("matrix", [np.zeros((2, 3)), [[1, 0, 1e9], [0, 1, 0]], [[1, 0, 0], [0, -1, 0]]])
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        np.zeros((2, 3)),
+        [[1, 0, 1e9], [0, 1, 0]],
+        [[1, 0, 0], [0, -1, 0]],
+        [[-1, 0, 9], [0, -1, 9]],
+        [[0, 1, 0], [-1, 0, 9]],
+    ],
+)
 def test_a_place_where_no_frame_can_lie_is_no_registration(tmp_path, matrix):
     placed = alignment.Placed(0, "f", True, "", np.asarray(matrix, float), np.ones(3, np.float32))
     alignment.save(tmp_path / "reg.json", alignment.Alignment(4, 4, (placed,)))

@@ -54,6 +54,22 @@ def test_any_size_and_few_frames(shape, count):
             assert (result.picture == frames[0].pixels).all()
 
 
+@pytest.mark.parametrize("far", [-1e6, -500, 500, 1e6])
+@pytest.mark.parametrize("turn", [-0.7, 0.7])
+def test_frames_far_away_and_far_turned_do_no_harm(far, turn):
+    frames = textured_stack(1, (120, 1400, 3), 4)
+    matrices = [
+        similarity(frames[0].shape[:2], 1.2, turn * (k > 0), (far * (k > 1), -far * (k > 2)))[:2]
+        for k in range(4)
+    ]
+    stack = [
+        AlignedFrame(k, frame, matrix) for k, (frame, matrix) in enumerate(zip(frames, matrices, strict=True))
+    ]
+    stack[0] = AlignedFrame(0, frames[0])
+    result = unveiled(stack, threads=2, near="first")
+    assert (result.picture[:, :200] == frames[0][:, :200]).mean() > 0.5
+
+
 @pytest.mark.parametrize("shape", [(1201, 1001), (1, 1_200_001)])
 def test_large_pictures_have_cells_of_two_pixels(shape):
     frames = [np.random.default_rng(k).integers(0, 256, shape, np.uint8) for k in range(3)]
@@ -122,6 +138,10 @@ def test_what_does_not_fit_is_refused():
         frames[2].pixels.astype(np.uint16),
     ):
         refused(method, AlignedFrame(2, other), 0, "this stack has frames of 40 x 50 x 3 uint8")
+    for turned in ([[-1, 0, 50], [0, -1, 40]], [[0, 1, 0], [-1, 0, 40]], [[-1, 0, 50], [0, 1, 0]]):
+        refused(
+            method, AlignedFrame(2, frames[2].pixels, np.array(turned, float)), 0, "frame 2 lies mirrored"
+        )
     method.add(frames[2])
     method.add(frames[3])
     with pytest.raises(ValueError, match="0 of 3 frames came by twice"):
