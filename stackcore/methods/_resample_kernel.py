@@ -167,8 +167,11 @@ def _stretch(  # noqa: PLR0917
     for side in range(2):
         from_column, to_column, outermost = (begin, low, 0) if side == 0 else (high, end, width - 1)
         for i in range(channels * from_column, channels * to_column):
-            t = np.float32(crossing[0] + crossing[1] * (first + i // channels) - whole)
-            _between_rows(values, rows, channels * outermost + i % channels, t, line, i, i + 1)
+            w0, w1, w2 = _cubic(np.float32(crossing[0] + crossing[1] * (first + i // channels) - whole))
+            at = np.uint64(channels * outermost + i % channels)
+            upper = w0 * np.float32(values[rows[0] + at]) + w1 * np.float32(values[rows[1] + at])
+            w3 = np.float32(1) - w0 - w1 - w2
+            line[i] = upper + (w2 * np.float32(values[rows[2] + at]) + w3 * np.float32(values[rows[3] + at]))
 
 
 @row_function
