@@ -28,7 +28,7 @@ AHEAD = 2
 """At most so many frames are decoded, or being decoded, beside the one at hand. Two keep two cores busy also where fusing is quicker than
 decoding; each costs its pixels in memory."""
 
-KEPT_BYTES = 96 << 20
+KEPT_BYTES = 80 << 20
 """A stack of no more pixels is decoded only once though it comes by twice."""
 
 _UNITY = np.ones(3, np.float32)

@@ -105,6 +105,7 @@ class Blend:
         numbers = np.concatenate([gain, [frame.full_scale, place * PLACES]]).astype(np.int64)
         lines = frame.pixels.reshape(frame.shape[0], -1).view()
         lines.flags.writeable = False
+        matrix = np.array(frame.matrix, np.float64, order="C")  # the kernel's type has no place for "read only"
         due = self._tiles.due(place)
         add_parts = blend[frame.pixels.dtype]
 
@@ -115,7 +116,7 @@ class Blend:
                 lines,
                 self._channels,
                 self._halvings,
-                frame.matrix,
+                matrix,
                 frame.moved,
                 parts,
                 numbers,

@@ -32,8 +32,10 @@ does so in every frame, and in the same direction."""
 @row_function
 def _steps_within(fraction: float, slope: float) -> int:
     """How many steps of a slope it takes from a fraction to beyond 0 or 1."""
-    left = (1 - fraction) / slope if slope > 0 else fraction / max(-slope, 1e-12)
-    return int(min(left, 1e6)) + 1
+    if slope == 0:
+        return 1_000_000
+    left = (1 - fraction) / slope if slope > 0 else fraction / -slope
+    return int(min(left, 999_999.0)) + 1
 
 
 @row_function

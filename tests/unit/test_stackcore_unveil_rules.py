@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from stackcore.aligned import AlignedFrame
+from stackcore.aligned import IDENTITY, AlignedFrame
 from stackcore.methods import Method, Setting, registry
 from stackcore.methods import unveil as module
 from stackcore.methods.unveil import Unveil
@@ -99,6 +99,14 @@ def test_where_nothing_shows_a_frames_grain_stays_unless_it_is_loud(noise_sigma,
     assert least <= inside.std() / frames[0].std() <= most, (
         "interpolating halfway leaves less than half of it"
     )
+
+
+@pytest.mark.parametrize("matrix", [IDENTITY, np.asfortranarray([[1, 0, 0.5], [0, 1, 0]])])
+def test_matrices_of_any_making(matrix):
+    matrix.flags.writeable = False
+    frames = textured_stack(1, (60, 70, 3), 3)
+    picture = unveiled([AlignedFrame(k, frame, matrix) for k, frame in enumerate(frames)]).picture
+    assert picture.shape == frames[0].shape
 
 
 def test_where_only_the_first_frame_shows_anything_it_is_shown():
