@@ -105,7 +105,8 @@ class Blend:
         numbers = np.concatenate([gain, [frame.full_scale, place * PLACES]]).astype(np.int64)
         lines = frame.pixels.reshape(frame.shape[0], -1).view()
         lines.flags.writeable = False
-        matrix = np.array(frame.matrix, np.float64, order="C")  # the kernel's type has no place for "read only"
+        # A copy, because the kernel's type has no place for "read only".
+        matrix = np.array(frame.matrix, np.float64, order="C")
         due = self._tiles.due(place)
         add_parts = blend[frame.pixels.dtype]
 
