@@ -18,7 +18,7 @@ def load_numba() -> None:
     """Load Numba without SciPy.
 
     Where SciPy is installed Numba loads it, to look at its version: what a short run would notice. Whoever needs SciPy can import it
-    afterwards as ever.
+    afterwards as ever, and Numba does so when it has to compile.
     """
     if "scipy" in sys.modules or "numba" in sys.modules:
         return
