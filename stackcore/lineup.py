@@ -29,7 +29,7 @@ AHEAD = 2
 decoding; each costs its pixels in memory."""
 
 KEPT_BYTES = 80 << 20
-"""A stack of no more pixels is decoded only once though it comes by twice."""
+"""A stack whose pixels take no more than that is decoded only once, though it comes by twice."""
 
 _UNITY = np.ones(3, np.float32)
 _UNITY.flags.writeable = False
