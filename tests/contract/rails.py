@@ -89,7 +89,7 @@ class RailContract:
         assert not opened.rail.poll().moving
 
     def test_jogs_before_home(self, opened):
-        opened.rail.start_jog(opened.microsteps(100.0), 500.0)
+        opened.rail.start_jog(opened.microsteps(100.0), 200.0)
         assert opened.rail.poll().moving
         status = rest(opened.bench, opened.rail)
         assert (status.homed, status.position) == (False, None)

@@ -252,7 +252,9 @@ def test_bursts_and_pictures_take_turns(made, library):
         assert frames[0].image.dtype == np.uint8
         assert len({frame.image.tobytes() for frame in frames}) == 12
         gaps = np.diff([frame.start_s for frame in frames])
-        assert np.median(gaps) == pytest.approx(1 / rate_hz, rel=0.01)
+        # On a busy machine some pictures may not be taken over; those that are lie whole periods apart.
+        assert gaps.min() == pytest.approx(1 / rate_hz, rel=0.01)
+        np.testing.assert_allclose(gaps * rate_hz, np.rint(gaps * rate_hz), atol=0.05)
         truth = sorted(pi.frames.values(), key=lambda frame: frame["open_s"])
         for frame in frames:
             assert any(
